@@ -1,0 +1,80 @@
+"""The package registries this machine is set up for, read from its own tools.
+
+Nothing here names a host: pip's and apt's configuration do.
+"""
+
+import configparser
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+
+
+@cache
+def _pip_settings() -> dict[str, str]:
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    settings = {}
+    for line in listed.splitlines():
+        where, _, value = line.partition("=")
+        settings[where.split(".")[-1].replace("_", "-")] = value.strip().strip("'\"")
+    return settings
+
+
+def uv_environment() -> dict[str, str]:
+    """Return the variables that make uv use the registries pip is set up for."""
+    settings = _pip_settings()
+    wanted = {}
+    if index := settings.get("index-url"):
+        wanted["UV_DEFAULT_INDEX"] = index
+    if extra := settings.get("extra-index-url"):
+        wanted["UV_INDEX"] = " ".join(extra.split())
+        wanted["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    if links := settings.get("find-links"):
+        wanted["UV_FIND_LINKS"] = " ".join(links.split())
+    if (cert := settings.get("cert")) and "SSL_CERT_FILE" not in os.environ:
+        wanted["SSL_CERT_FILE"] = cert
+    return wanted
+
+
+@cache
+def debian_mirrors() -> dict[str, str]:
+    """Return this machine's Debian mirrors: ``main`` and, if any, ``security``.
+
+    The answer comes from apt itself (``apt-get indextargets``), whatever form
+    its sources have. Empty on a machine that is not Debian.
+    """
+    try:
+        targets = subprocess.run(
+            ["apt-get", "indextargets", "--format", "$(SITE)\t$(RELEASE)\t$(ORIGIN)\t$(LABEL)"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+    except FileNotFoundError:
+        return {}
+    mirrors: dict[str, str] = {}
+    for line in targets.splitlines():
+        site, _release, origin, label = (line.split("\t") + [""] * 4)[:4]
+        if origin != "Debian":
+            continue
+        mirrors.setdefault("security" if "Security" in label else "main", site)
+    return mirrors
+
+
+@cache
+def host_distribution() -> tuple[str, str]:
+    """Return ``ID`` and ``VERSION_ID`` of /etc/os-release, empty where absent."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        with open("/etc/os-release", encoding="utf-8") as release:
+            parser.read_string("[os]\n" + release.read())
+    except OSError:
+        return "", ""
+    fields = {key: re.sub(r'^"|"$', "", value) for key, value in parser["os"].items()}
+    return fields.get("id", ""), fields.get("version_id", "")
