@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 
 @cache
@@ -72,8 +73,7 @@ def host_distribution() -> tuple[str, str]:
     """Return ``ID`` and ``VERSION_ID`` of /etc/os-release, empty where absent."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        with open("/etc/os-release", encoding="utf-8") as release:
-            parser.read_string("[os]\n" + release.read())
+        parser.read_string("[os]\n" + Path("/etc/os-release").read_text(encoding="utf-8"))
     except OSError:
         return "", ""
     fields = {key: re.sub(r'^"|"$', "", value) for key, value in parser["os"].items()}

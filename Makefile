@@ -1,0 +1,19 @@
+# Two thin doors: each prepares tox and calls it.
+TOX := .venv/bin/tox
+
+.PHONY: scenario-mysql test clean
+
+scenario-mysql: $(TOX)  ## MySQL answering SQL inside a real Trove instance
+	$(TOX) run -e scenario-mysql
+
+test: $(TOX)  ## everything: lint, unit tests, the mysql scenario
+	$(TOX) run -e lint,unit,scenario-mysql
+
+clean: ## end the embedded cloud and forget the environments
+	test ! -x .tox/scenario/bin/trove-cloud || .tox/scenario/bin/trove-cloud down
+	rm -rf .tox .venv
+
+$(TOX): integration/release/constraints.txt
+	python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet tox
+	@touch $@

@@ -1,0 +1,1 @@
+"""The embedded cloud: real OpenStack services in their own namespaces on this machine."""

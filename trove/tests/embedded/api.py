@@ -1,0 +1,33 @@
+"""What fixtures need of the embedded cloud."""
+
+from dataclasses import dataclass
+
+from trove.tests.embedded import lifecycle
+from trove.tests.embedded.cloud import Cloud
+from trove.tests.embedded.seeding import TENANT_NETWORK
+
+
+@dataclass(frozen=True)
+class EmbeddedCloud:
+    """A running embedded cloud, as a user of clouds.yaml sees it.
+
+    Attributes:
+        user_cloud: entry of the demo user.
+        admin_cloud: entry of the administrator.
+        network: name of the demo project's network.
+    """
+
+    user_cloud: str
+    admin_cloud: str
+    network: str
+
+
+def ensure_up() -> EmbeddedCloud:
+    """Start the embedded cloud, or attach to it where it runs already.
+
+    Raises:
+        ScenarioError: the machine lacks something, or a service did not start.
+    """
+    cloud = Cloud()
+    lifecycle.up(cloud)
+    return EmbeddedCloud(cloud.user_cloud, cloud.admin_cloud, TENANT_NETWORK)

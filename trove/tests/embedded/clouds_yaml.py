@@ -1,0 +1,87 @@
+"""Add the cloud's entries to the user's clouds.yaml, and take them out again.
+
+Other entries, comments and order are kept. The file holds passwords: it is
+readable by its owner alone.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+from ruamel.yaml import YAML
+
+from trove.tests.common import paths
+from trove.tests.embedded.cloud import REGION, Cloud
+
+
+def location() -> Path:
+    """Return the file: ``OS_CLIENT_CONFIG_FILE``, or the user's own clouds.yaml."""
+    if named := os.environ.get("OS_CLIENT_CONFIG_FILE"):
+        return Path(named).expanduser()
+    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(base).expanduser() / "openstack" / "clouds.yaml"
+
+
+def _entry(cloud: Cloud, user: str) -> dict:
+    return {
+        "auth": {
+            "auth_url": cloud.url("keystone"),
+            "username": user,
+            "password": cloud.secrets[user],
+            "project_name": user,
+            "user_domain_id": "default",
+            "project_domain_id": "default",
+        },
+        "region_name": REGION,
+        "identity_api_version": 3,
+    }
+
+
+def add(cloud: Cloud) -> Path:
+    """Write the entries of the demo user and the administrator; return the file."""
+    entries = {
+        cloud.user_cloud: _entry(cloud, "demo"),
+        cloud.admin_cloud: _entry(cloud, "admin"),
+    }
+    _rewrite(lambda clouds: clouds.update(entries))
+    return location()
+
+
+def remove(cloud: Cloud) -> None:
+    """Take the cloud's entries out; a file that held nothing else is removed."""
+
+    def drop(clouds: dict) -> None:
+        for name in (cloud.user_cloud, cloud.admin_cloud):
+            clouds.pop(name, None)
+
+    if location().exists():
+        _rewrite(drop)
+
+
+def _rewrite(change: Callable[[dict], object]) -> None:
+    file, yaml = location(), YAML()
+    yaml.preserve_quotes = True
+    paths.home().mkdir(parents=True, exist_ok=True)
+    with FileLock(paths.home() / "clouds.yaml.lock"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        document = (yaml.load(file) if file.exists() else None) or {}
+        before = repr(document.get("clouds"))
+        clouds = document.setdefault("clouds", {})
+        if clouds is None:
+            clouds = document["clouds"] = {}
+        change(clouds)
+        if repr(clouds) == before:
+            return
+        if not clouds and list(document) == ["clouds"]:
+            file.unlink(missing_ok=True)
+            for folder in (file.parent, file.parent.parent):
+                with contextlib.suppress(OSError):  # it holds something else
+                    folder.rmdir()
+            return
+        part = file.with_name(f".{file.name}.part")
+        part.touch(mode=0o600)
+        with part.open("w") as stream:
+            yaml.dump(document, stream)
+        part.replace(file)

@@ -1,0 +1,166 @@
+"""The bundle of namespaces a cloud lives in, and its link to the host.
+
+The supervisor is the init of the PID namespace: when it ends, the kernel ends
+every process of the cloud, and with the last one go its mounts and links.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from trove.tests.common.commands import run, tail
+from trove.tests.common.errors import ScenarioError
+from trove.tests.embedded import addresses
+from trove.tests.embedded.addresses import Addresses
+
+_KINDS = ("--net", "--pid", "--mount", "--uts", "--ipc")
+
+
+def find_init(folder: Path) -> psutil.Process | None:
+    """Return the first process of the cloud in ``folder``, or None if it is down.
+
+    It is found by what it runs, so that a stale PID file can't mislead.
+    """
+    configuration = str(folder / "supervisord.conf")
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if configuration in process.cmdline() and _is_init(process.pid):
+                return process
+    return None
+
+
+def _is_init(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
+    return len(numbers) == 3 and numbers[-1] == "1"
+
+
+def create(folder: Path, supervisord: Path, timeout: float = 20) -> psutil.Process:
+    """Create the namespaces with the supervisor as their init.
+
+    Args:
+        folder: the cloud's folder; supervisord.conf and etc/ lie in it.
+        supervisord: program to become init.
+        timeout: seconds until the supervisor must run.
+
+    Raises:
+        ScenarioError: the kernel or the file system refused something.
+    """
+    log = folder / "logs" / "init.log"
+    script = Path(__file__).with_name("init.py")
+    with log.open("ab") as output:
+        launcher = subprocess.Popen(
+            [
+                *("unshare", *_KINDS, "--fork", "--mount-proc", "--propagation", "private"),
+                *(sys.executable, "-I", str(script), str(folder), str(supervisord)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if launcher.poll() is not None:
+            break
+        init = find_init(folder)
+        if init and (folder / "supervisor.sock").is_socket():
+            return init
+        time.sleep(0.05)
+    launcher.kill()
+    raise ScenarioError(
+        "The embedded cloud's namespaces could not be made; this needs root with all"
+        f" capabilities, or set OS_CLOUD to use another cloud. From {log}:\n{tail(log)}"
+    )
+
+
+def destroy(init: psutil.Process, timeout: float = 30) -> None:
+    """End the cloud's first process, and with it all others, and wait for that."""
+    members = [process.pid for process in _members(init.pid)]
+    init.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + timeout
+    while any(psutil.pid_exists(pid) for pid in [init.pid, *members]):
+        if time.monotonic() > deadline:
+            raise ScenarioError(f"Processes of the embedded cloud survive: {members}.")
+        time.sleep(0.05)
+
+
+def _members(pid: int) -> list[psutil.Process]:
+    """Return the processes that share the PID namespace of ``pid``."""
+    own = _namespace(pid)
+    return [process for process in psutil.process_iter() if own == _namespace(process.pid)]
+
+
+def _namespace(pid: int) -> str | None:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115
+    except OSError:
+        return None
+
+
+def memory(init: psutil.Process) -> int:
+    """Return the bytes of memory that the cloud's processes hold.
+
+    Shared pages count once (proportional set size).
+    """
+    total = 0
+    for process in _members(init.pid):
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_full_info().pss
+    return total
+
+
+def enter(init: psutil.Process, argv: Sequence[str | Path]) -> list[str]:
+    """Return the command line that runs ``argv`` inside the cloud."""
+    words = [str(word) for word in argv]
+    return ["nsenter", "--target", str(init.pid), *_KINDS, "--wdns=/", "--", *words]
+
+
+def raise_fence() -> None:
+    """Make the whole address range unreachable unless a cloud claims a part.
+
+    The route stays when clouds end: that is what keeps a stale clouds.yaml
+    from sending its requests to whoever lies behind the default route.
+    """
+    subprocess.run(
+        ["ip", "route", "replace", "unreachable", str(addresses.RANGE), "metric", "4000"],
+        check=True,
+    )
+
+
+def connect(init: psutil.Process, net: Addresses, log: Path) -> None:
+    """Link the host and the cloud, and route the cloud's addresses into it.
+
+    Raises:
+        ScenarioError: the link could not be made.
+    """
+    raise_fence()
+    link, inside = net.link, "uplink"
+    for argv in (
+        f"ip link add {link} type veth peer name {inside} netns {init.pid}",
+        f"ip address add {net.host}/{net.link_prefix} dev {link}",
+        f"ip link set {link} up",
+    ):
+        run(argv.split(), log=log, what="Linking the embedded cloud to this machine")
+    for argv in (
+        f"ip address add {net.api}/{net.link_prefix} dev {inside}",
+        f"ip link set {inside} up",
+    ):
+        run(enter(init, argv.split()), log=log, what="Linking this machine to the embedded cloud")
+    run(
+        f"ip route add {net.everything} via {net.api} dev {link}".split(),
+        log=log,
+        what="Routing the embedded cloud's addresses",
+    )
+
+
+def disconnect(net: Addresses) -> None:
+    """Remove the host's end of the link, if the kernel has not yet."""
+    subprocess.run(["ip", "link", "delete", net.link], check=False, stderr=subprocess.DEVNULL)

@@ -1,0 +1,154 @@
+"""Fill a new cloud through its own APIs: users, endpoints, networks."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+import openstack
+from openstack.connection import Connection
+
+from trove.tests.embedded import configuration
+from trove.tests.embedded.cloud import PORTS, REGION, Cloud, Settings
+from trove.tests.embedded.init import HOST_NAME
+
+_CATALOGUE = {
+    "glance": ("image", ""),
+    "placement": ("placement", ""),
+    "nova": ("compute", "/v2.1"),
+    "neutron": ("network", ""),
+    "trove": ("database", "/v1.0/%(project_id)s"),
+}
+TENANT_NETWORK = "private"
+
+
+class Seeding:
+    """The steps that turn running services into a cloud one can use."""
+
+    def __init__(self, cloud: Cloud, settings: Settings) -> None:
+        self._cloud = cloud
+        self._settings = settings
+
+    def _connect(self, user: str, project: str) -> Connection:
+        return openstack.connect(
+            load_yaml_config=False,
+            load_envvars=False,
+            auth_url=self._cloud.url("keystone"),
+            username=user,
+            password=self._cloud.secrets[user],
+            project_name=project,
+            user_domain_id="default",
+            project_domain_id="default",
+            region_name=REGION,
+        )
+
+    @cached_property
+    def _admin(self) -> Connection:
+        """A connection whose catalogue is complete."""
+        return self._connect("admin", "admin")
+
+    def identity(self) -> None:
+        """Create service users, the demo user, and the service catalogue."""
+        identity = self._connect("admin", "admin").identity
+        roles = {role.name: role for role in identity.roles()}
+        service = roles.get("service") or identity.create_role(name="service")
+        project = identity.create_project(name="service", domain_id="default")
+        demo = identity.create_project(name="demo", domain_id="default")
+
+        def add_user(name: str, home: str, role_ids: list[str]) -> None:
+            user = identity.create_user(
+                name=name,
+                password=self._cloud.secrets[name],
+                default_project_id=home,
+                domain_id="default",
+            )
+            for role in role_ids:
+                identity.assign_project_role_to_user(home, user.id, role)
+
+        def add_endpoint(name: str, kind: str, suffix: str) -> None:
+            entry = identity.create_service(name=name, type=kind)
+            url = f"http://{self._cloud.net.api}:{PORTS[name]}{suffix}"
+            for interface in ("public", "internal", "admin"):
+                identity.create_endpoint(
+                    service_id=entry.id, interface=interface, url=url, region_id=REGION
+                )
+
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            jobs = [
+                pool.submit(add_user, name, project.id, [service.id, roles["admin"].id])
+                for name in _CATALOGUE
+            ]
+            jobs.append(pool.submit(add_user, "demo", demo.id, [roles["member"].id]))
+            jobs += [pool.submit(add_endpoint, name, *where) for name, where in _CATALOGUE.items()]
+            for job in jobs:
+                job.result()
+
+    def networks(self) -> None:
+        """Create the external, the tenant and the management network."""
+        net, network = self._cloud.net, self._admin.network
+        external = network.create_network(
+            name="public",
+            is_router_external=True,
+            provider_network_type="flat",
+            provider_physical_network="public",
+        )
+        network.create_subnet(
+            name="public",
+            network_id=external.id,
+            ip_version=4,
+            cidr=str(net.public),
+            gateway_ip=str(net.public[1]),
+            is_dhcp_enabled=False,
+            allocation_pools=[{"start": str(net.public[10]), "end": str(net.public[250])}],
+        )
+        gateway = self._tenant_network(external.id)
+        self._management_network(gateway)
+
+    def _tenant_network(self, external: str) -> str:
+        """Create the demo project's network; return its router's outer address."""
+        net, network = self._cloud.net, self._admin.network
+        project = self._admin.identity.find_project("demo").id
+        private = network.create_network(name=TENANT_NETWORK, project_id=project)
+        subnet = network.create_subnet(
+            name=TENANT_NETWORK,
+            network_id=private.id,
+            project_id=project,
+            ip_version=4,
+            cidr=str(net.tenant),
+            gateway_ip=str(net.tenant[1]),
+        )
+        router = network.create_router(
+            name=TENANT_NETWORK,
+            project_id=project,
+            # Addresses are not translated: who connects to a database sees its own.
+            external_gateway_info={"network_id": external, "enable_snat": False},
+        )
+        network.add_interface_to_router(router, subnet_id=subnet.id)
+        return router.external_gateway_info["external_fixed_ips"][0]["ip_address"]
+
+    def _management_network(self, gateway: str) -> None:
+        """Create the network of guest agents, with the controller's own port in it.
+
+        Its subnet has no gateway, so a guest's default route leads to its tenant.
+        """
+        net, network = self._cloud.net, self._admin.network
+        project = self._admin.identity.find_project("service").id
+        management = network.create_network(name="trove-mgmt", project_id=project)
+        subnet = network.create_subnet(
+            name="trove-mgmt",
+            network_id=management.id,
+            project_id=project,
+            ip_version=4,
+            cidr=str(net.management),
+            gateway_ip=None,
+            allocation_pools=[{"start": str(net.management[10]), "end": str(net.management[250])}],
+        )
+        port = network.create_port(
+            name="trove-controller",
+            network_id=management.id,
+            project_id=project,
+            binding_host_id=HOST_NAME,
+            device_owner="network:trove",
+            is_port_security_enabled=False,
+            fixed_ips=[{"subnet_id": subnet.id, "ip_address": str(net.controller)}],
+        )
+        configuration.write_trove(self._cloud, self._settings, management.id)
+        configuration.write_management_port(self._cloud, self._settings, port, gateway)

@@ -1,0 +1,113 @@
+"""Start a cloud's units in the order of their dependencies, side by side."""
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from graphlib import TopologicalSorter
+
+import psutil
+from keystoneauth1.exceptions import ClientException
+from openstack.exceptions import SDKException
+
+from trove.tests.common import progress
+from trove.tests.common.commands import run, tail
+from trove.tests.common.errors import ScenarioError
+from trove.tests.embedded.cloud import Cloud
+from trove.tests.embedded.namespaces import enter
+from trove.tests.embedded.supervision import Supervisor
+from trove.tests.embedded.units import Seed, Service, Task, Unit
+
+READY_TIMEOUT = 240
+_POLL = 0.3
+
+
+class Startup:
+    """One start of a cloud: every unit once, none before what it depends on."""
+
+    def __init__(self, cloud: Cloud, init: psutil.Process, environment: dict[str, str]) -> None:
+        self._cloud = cloud
+        self._init = init
+        self._environment = environment
+        self._cancelled = threading.Event()
+
+    def run(self, units: Sequence[Unit]) -> None:
+        """Start all units.
+
+        Raises:
+            ScenarioError: the first unit that failed, with its last log lines.
+        """
+        by_name = {unit.name: unit for unit in units}
+        graph = TopologicalSorter({unit.name: unit.after for unit in units})
+        graph.prepare()
+        pool = ThreadPoolExecutor(max_workers=len(units), thread_name_prefix="startup")
+        running: dict[Future, str] = {}
+        try:
+            while graph.is_active():
+                for name in graph.get_ready():
+                    running[pool.submit(self._start, by_name[name])] = name
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    name = running.pop(future)
+                    future.result()
+                    graph.done(name)
+        finally:
+            self._cancelled.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self, unit: Unit) -> None:
+        begun = time.monotonic()
+        if isinstance(unit, Service):
+            self._start_service(unit)
+        elif isinstance(unit, Task):
+            self._run_task(unit)
+        elif isinstance(unit, Seed):
+            self._plant(unit)
+        progress.say(f"  {unit.name}: {time.monotonic() - begun:.1f} s")
+
+    def _plant(self, seed: Seed) -> None:
+        try:
+            seed.action()
+        except (SDKException, ClientException) as error:
+            raise ScenarioError(
+                f"Seeding the cloud's {seed.name} failed: {error}. See {self._cloud.logs}."
+            ) from error
+
+    def _start_service(self, service: Service) -> None:
+        supervisor = Supervisor(self._cloud.folder / "supervisor.sock")
+        supervisor.start(service.name)
+        deadline = time.monotonic() + READY_TIMEOUT
+        while missing := service.ready():
+            if self._cancelled.wait(_POLL):
+                raise CancelledError
+            reason = supervisor.hopeless(service.name)
+            if time.monotonic() > deadline:
+                reason = f"not ready after {READY_TIMEOUT} s ({missing})"
+            if reason:
+                log = self._cloud.log(service.name)
+                raise ScenarioError(
+                    f"{service.name} did not start: {reason}. Last lines of {log}:\n{tail(log)}"
+                )
+
+    def _run_task(self, task: Task) -> None:
+        for command in task.commands:
+            if self._cancelled.is_set():
+                raise CancelledError
+            run(
+                enter(self._init, command),
+                log=self._cloud.log(task.name),
+                what=task.name,
+                env={**self._environment, **task.environment},
+                timeout=READY_TIMEOUT,
+            )
+
+
+def task_environment(venv: str) -> dict[str, str]:
+    """Return the variables that programs run inside the cloud need."""
+    return {
+        "PATH": f"{venv}/bin:{os.defpath}:/usr/sbin:/sbin",
+        "HOME": "/var/lib/home",
+        "TMPDIR": "/var/tmp",
+        "LANG": "C.UTF-8",
+    }
