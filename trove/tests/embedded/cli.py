@@ -94,14 +94,19 @@ def _logs(cloud: Cloud, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+def end_on_signals() -> None:
+    """Have the polite request to end undo what was begun, as Ctrl-C does."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 def main() -> int:
     """Run one verb; the exit code is not zero when it failed."""
     arguments = _parser().parse_args()
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_on_signals()
     try:
         return arguments.action(Cloud(), arguments)
     except ScenarioError as error:

@@ -157,6 +157,7 @@ def _switching(cloud: Cloud) -> list[Unit]:
                     "external_ids:ovn-encap-type=geneve",
                     "external_ids:ovn-encap-ip=127.0.0.1",
                     "external_ids:ovn-bridge-datapath-type=netdev",
+                    "external_ids:ovn-cms-options=enable-chassis-as-gw",
                     "external_ids:ovn-bridge-mappings=public:br-ex",
                 ),
             ),

@@ -1,0 +1,178 @@
+"""Whatever happens to an embedded cloud, ``down`` leaves this machine as it was."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from trove.tests.common import paths
+from trove.tests.embedded import lifecycle, namespaces
+from trove.tests.embedded.addresses import Addresses
+from trove.tests.embedded.cloud import Cloud
+from trove.tests.embedded.supervision import RUNNING, Supervisor
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs_root: namespaces are made")
+
+TRIAL = Cloud("trial", Addresses(slot=1))
+_BRING_UP = """
+from trove.tests.embedded import cli, lifecycle
+from trove.tests.embedded.addresses import Addresses
+from trove.tests.embedded.cloud import Cloud
+cli.end_on_signals()
+lifecycle.up(Cloud("trial", Addresses(slot=1)), "qemu")
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What of this machine a cloud could change."""
+
+    processes: frozenset[str]
+    mounts: frozenset[str]
+    links: frozenset[str]
+    routes: frozenset[str]
+    namespaces: frozenset[str]
+    loop_devices: frozenset[str]
+    files: frozenset[str]
+
+
+def _lines(*argv: str) -> frozenset[str]:
+    return frozenset(
+        subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+    )
+
+
+def _files() -> Iterator[str]:
+    ours = str(paths.home())
+    for top in ("/etc", "/run", "/var/lib", "/var/log", "/dev/shm", str(Path.home() / ".config")):
+        for folder, _, names in os.walk(top):
+            if not folder.startswith(ours):
+                yield from (f"{folder}/{name}" for name in names)
+
+
+def _processes() -> Iterator[str]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if str(TRIAL.folder) in " ".join(process.cmdline()):
+                yield process.name()
+
+
+def _namespaces() -> Iterator[str]:
+    for process in psutil.process_iter():
+        for kind in ("net", "pid", "mnt", "uts", "ipc"):
+            with contextlib.suppress(OSError):
+                yield os.readlink(f"/proc/{process.pid}/ns/{kind}")  # noqa: PTH115
+
+
+def look() -> Machine:
+    """Take a picture of the machine."""
+    return Machine(
+        processes=frozenset(_processes()),
+        mounts=frozenset(Path("/proc/self/mounts").read_text().splitlines()),
+        links=_lines("ip", "-o", "-brief", "link"),
+        routes=_lines("ip", "route", "show", "table", "all"),
+        namespaces=frozenset(_namespaces()),
+        loop_devices=_lines("losetup", "--all"),
+        files=frozenset(_files()),
+    )
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch) -> Iterator[Machine]:
+    """The machine before the test; afterwards it must look the same."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "openstack" / "clouds.yaml"))
+    namespaces.raise_fence()  # the one thing that stays, on purpose
+    lifecycle.down(TRIAL)
+    before = look()
+    yield before
+    lifecycle.down(TRIAL)
+    after = look()
+    assert after == before
+    assert not TRIAL.folder.exists()
+    assert not (tmp_path / "openstack").exists()
+
+
+def bring_up() -> subprocess.Popen:
+    """Begin to bring the trial cloud up, in a process of its own."""
+    return subprocess.Popen([sys.executable, "-c", _BRING_UP])
+
+
+def wait_until(condition, timeout: float) -> None:
+    """Wait for something on this machine."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout} s"
+        time.sleep(0.2)
+
+
+def half_started() -> bool:
+    """Tell whether the trial cloud has processes but is not complete."""
+    return TRIAL.log("mariadb").exists() and TRIAL.settings is None
+
+
+def supervised(name: str) -> dict:
+    """Return the supervisor's facts on one service."""
+    processes = Supervisor(TRIAL.folder / "supervisor.sock").processes()
+    return next(process for process in processes if process["name"] == name)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_start_leaves_nothing_at_once(machine, ending):
+    starting = bring_up()
+    wait_until(half_started, timeout=60)
+    starting.send_signal(ending)
+    assert starting.wait(timeout=60) != 0
+    assert look() == machine
+
+
+def test_a_killed_start_leaves_nothing_once_it_is_down(machine):
+    starting = bring_up()
+    wait_until(half_started, timeout=60)
+    starting.kill()
+    starting.wait()
+    assert TRIAL.init is not None
+    lifecycle.down(TRIAL)
+    assert look() == machine
+
+
+@pytest.mark.timeout(400)
+def test_a_whole_life(machine):
+    assert bring_up().wait(timeout=300) == 0
+
+    # A killed service is started again.
+    before = supervised("keystone")
+    killed = [process for process in TRIAL.init.children(recursive=True) if _is_keystone(process)]
+    assert killed
+    for process in killed:
+        process.kill()
+    wait_until(
+        lambda: (
+            supervised("keystone")["statename"] == RUNNING
+            and supervised("keystone")["pid"] != before["pid"]
+        ),
+        timeout=60,
+    )
+
+    # While it is up its addresses lead into it, and from nowhere out.
+    assert TRIAL.net.link in " ".join(_lines("ip", "route", "get", str(TRIAL.net.api)))
+
+    # With the supervisor everything ends.
+    TRIAL.init.kill()
+    wait_until(lambda: not list(_processes()), timeout=30)
+    lifecycle.down(TRIAL)
+    gone = subprocess.run(
+        ["ip", "route", "get", str(TRIAL.net.api)], capture_output=True, check=False
+    )
+    assert gone.returncode != 0
+
+
+def _is_keystone(process: psutil.Process) -> bool:
+    return "/etc/gunicorn/keystone.py" in process.environ().get("GUNICORN_CMD_ARGS", "")

@@ -1,0 +1,62 @@
+"""The entries in clouds.yaml come and go; everything else stays as it was."""
+
+import stat
+
+import pytest
+import yaml
+
+from trove.tests.embedded import clouds_yaml
+from trove.tests.embedded.cloud import Cloud
+
+SOMEONE_ELSES = """\
+# my clouds
+clouds:
+  work:  # the one that pays
+    auth:
+      auth_url: https://cloud.example/v3
+"""
+
+
+@pytest.fixture
+def cloud(tmp_path, monkeypatch) -> Cloud:
+    monkeypatch.setenv("TROVE_SCENARIO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(
+        "OS_CLIENT_CONFIG_FILE", str(tmp_path / "conf" / "openstack" / "clouds.yaml")
+    )
+    cloud = Cloud()
+    cloud.make_folders()
+    return cloud
+
+
+def test_both_users_get_an_entry(cloud):
+    file = clouds_yaml.add(cloud)
+    entries = yaml.safe_load(file.read_text())["clouds"]
+    assert set(entries) == {"trove-embedded", "trove-embedded-admin"}
+    assert entries["trove-embedded"]["auth"]["username"] == "demo"
+    assert entries["trove-embedded"]["auth"]["auth_url"] == "http://198.18.0.2:5000/v3"
+
+
+def test_the_file_is_for_its_owner_alone(cloud):
+    assert stat.S_IMODE(clouds_yaml.add(cloud).stat().st_mode) == 0o600
+
+
+def test_other_entries_and_comments_survive_unchanged(cloud):
+    file = clouds_yaml.location()
+    file.parent.mkdir(parents=True)
+    file.write_text(SOMEONE_ELSES)
+    clouds_yaml.add(cloud)
+    assert "# the one that pays" in file.read_text()
+    clouds_yaml.remove(cloud)
+    assert file.read_text() == SOMEONE_ELSES
+
+
+def test_a_file_of_ours_alone_is_removed_with_its_folder(cloud, tmp_path):
+    clouds_yaml.add(cloud)
+    clouds_yaml.remove(cloud)
+    assert not (tmp_path / "conf").exists()
+
+
+def test_removing_twice_is_harmless(cloud):
+    clouds_yaml.remove(cloud)
+    clouds_yaml.remove(cloud)
+    assert not clouds_yaml.location().exists()

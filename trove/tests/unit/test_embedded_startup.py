@@ -1,0 +1,88 @@
+"""The start-up graph: order, failure, and what is said of it."""
+
+import threading
+import time
+
+import pytest
+
+from trove.tests.common.errors import ScenarioError
+from trove.tests.embedded import hypervisor, packages
+from trove.tests.embedded.addresses import RANGE, Addresses
+from trove.tests.embedded.cloud import Cloud
+from trove.tests.embedded.startup import Startup
+from trove.tests.embedded.units import Seed
+
+
+@pytest.fixture
+def startup(tmp_path, monkeypatch) -> Startup:
+    monkeypatch.setenv("TROVE_SCENARIO_HOME", str(tmp_path))
+    return Startup(Cloud(), init=None, environment={})
+
+
+def test_no_unit_begins_before_what_it_depends_on(startup):
+    done = []
+    chain = [
+        Seed(name="last", after=("middle",), action=lambda: done.append("last")),
+        Seed(name="middle", after=("first",), action=lambda: done.append("middle")),
+        Seed(name="first", action=lambda: done.append("first")),
+    ]
+    startup.run(chain)
+    assert done == ["first", "middle", "last"]
+
+
+def test_independent_units_start_side_by_side(startup):
+    both_here = threading.Barrier(2, timeout=5)
+    startup.run([Seed(name="one", action=both_here.wait), Seed(name="two", action=both_here.wait)])
+
+
+def test_the_first_failure_stops_the_start(startup):
+    begun = []
+
+    def fail() -> None:
+        raise ScenarioError("keystone did not start: it ended 3 times.")
+
+    units = [
+        Seed(name="keystone", action=fail),
+        Seed(name="nova", after=("keystone",), action=lambda: begun.append("nova")),
+    ]
+    with pytest.raises(ScenarioError, match="keystone did not start"):
+        startup.run(units)
+    time.sleep(0.05)
+    assert begun == []
+
+
+def test_an_unknown_hypervisor_lists_the_known_ones():
+    with pytest.raises(ScenarioError, match="xen.*auto, kvm, qemu"):
+        hypervisor.choose("xen")
+
+
+def test_clouds_of_different_slots_share_no_address():
+    first, second = Addresses(0), Addresses(1)
+    assert not first.everything.overlaps(second.everything)
+    assert first.everything.subnet_of(RANGE)
+    networks = [first.public, first.management, first.tenant]
+    assert all(network.subnet_of(first.everything) for network in networks)
+
+
+def test_without_root_the_way_out_is_named(monkeypatch):
+    monkeypatch.setattr(packages.os, "geteuid", lambda: 1000)
+    with pytest.raises(ScenarioError, match=r"needs root.*OS_CLOUD"):
+        packages.check_machine()
+
+
+def test_another_distribution_is_named_with_the_way_out(monkeypatch):
+    monkeypatch.setattr(packages.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(packages.registries, "host_distribution", lambda: ("fedora", "44"))
+    with pytest.raises(ScenarioError, match=r"fedora 44.*OS_CLOUD"):
+        packages.check_machine()
+
+
+def test_too_little_disk_says_how_much_is_needed(monkeypatch, tmp_path):
+    monkeypatch.setenv("TROVE_SCENARIO_HOME", str(tmp_path))
+    monkeypatch.setattr(packages.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(packages.registries, "host_distribution", lambda: ("debian", "12"))
+    monkeypatch.setattr(packages, "DISK_NEEDED", 1 << 60)
+    with pytest.raises(
+        ScenarioError, match=r"GB free and the embedded cloud needs \d+ GB.*OS_CLOUD"
+    ):
+        packages.check_machine()
