@@ -1,0 +1,18 @@
+"""The plugins of this tree: a topic each, named here and nowhere else.
+
+A plugin imports only those above it.
+"""
+
+pytest_plugins = (
+    "pytester",
+    "trove.tests.fixtures.options",
+    "trove.tests.fixtures.runs",
+    "trove.tests.fixtures.reporting",
+    "trove.tests.fixtures.images",
+    "trove.tests.fixtures.cloud",
+    "trove.tests.fixtures.flavors",
+    "trove.tests.fixtures.networks",
+    "trove.tests.fixtures.datastores",
+    "trove.tests.fixtures.instances",
+    "trove.tests.fixtures.diagnostics",
+)

@@ -1,0 +1,2 @@
+# Debian's kernel packages make no initial RAM disk then: this element does.
+export INITRD=No

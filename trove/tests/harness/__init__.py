@@ -1,0 +1,1 @@
+"""What the fixtures stand on: a plain library that knows nothing of pytest."""

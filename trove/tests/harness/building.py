@@ -1,0 +1,168 @@
+"""Build things once: keyed by content, isolated while in the making, complete or absent."""
+
+import contextlib
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from trove.tests.common import progress
+from trove.tests.common.errors import ScenarioError
+
+_MAKING = ".making"
+_GIB = 1024**3
+
+
+def content_key(parts: Iterable[Path | str]) -> str:
+    """Return a short hash of texts, files and folders.
+
+    Of a file it is the content and the executable bit that count, of a folder
+    also the names in it; times and owners don't.
+    """
+    total = hashlib.sha256()
+    for part in parts:
+        for name, content in _contents(part):
+            total.update(f"{name}\0{len(content)}\0".encode())
+            total.update(content)
+    return total.hexdigest()[:20]
+
+
+def _contents(part: Path | str) -> Iterator[tuple[str, bytes]]:
+    if isinstance(part, str):
+        yield "", part.encode()
+        return
+    files = sorted(part.rglob("*")) if part.is_dir() else [part]
+    for file in files:
+        if file.is_file() and "__pycache__" not in file.parts:
+            executable = "x" if file.stat().st_mode & 0o100 else "-"
+            yield f"{file.relative_to(part.parent)} {executable}", file.read_bytes()
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Return ``folder``, after having it made if it is not there yet.
+
+    ``make`` gets another, empty folder to fill; that one gets its final name
+    only when ``make`` is through, so that a folder found is always complete.
+    Of several processes one makes it, and the others wait for that. What a
+    killed process left half made is removed.
+    """
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        if folder.is_dir():
+            return folder
+        remove_leftovers(folder.parent)
+        making = folder.with_name(folder.name + _MAKING)
+        _discard(making)
+        making.mkdir()
+        try:
+            make(making)
+            making.rename(folder)
+        finally:
+            _discard(making)
+    return folder
+
+
+def log_of(making: Path) -> Path:
+    """Return the log file for what is being made in a folder; it outlives failures."""
+    name = making.name.removesuffix(_MAKING)
+    return making.with_name(f"{name}.log")
+
+
+def remove_leftovers(parent: Path) -> None:
+    """Remove what killed processes left half made in ``parent``."""
+    for making in parent.glob(f"*{_MAKING}"):
+        lock = _lock(making.with_name(making.name.removesuffix(_MAKING)))
+        with contextlib.suppress(Timeout), lock.acquire(timeout=0):
+            _discard(making)
+
+
+def _lock(folder: Path) -> FileLock:
+    # One object for each path in a process: taking a lock that this process
+    # holds already is then no deadlock.
+    return FileLock(folder.with_name(f"{folder.name}.lock"), is_singleton=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    lock = _lock(folder)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress.say(f"waiting for another process that is making {folder.name}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _discard(making: Path) -> None:
+    if not making.exists():
+        return
+    for device in _loop_devices(making):
+        subprocess.run(["losetup", "--detach", device], check=False)
+    shutil.rmtree(making)
+
+
+def _loop_devices(folder: Path) -> list[str]:
+    """Return the loop devices whose files are in ``folder``.
+
+    The name of the folder itself must do: what was attached in a mount
+    namespace that is gone is not always listed with its whole path.
+    """
+    listed = subprocess.run(
+        ["losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    pairs = (line.partition(" ") for line in listed.splitlines())
+    return [device for device, _, file in pairs if f"/{folder.name}/" in file]
+
+
+def isolated(argv: Sequence[str | Path]) -> list[str | Path]:
+    """Return ``argv`` changed to run in mount and PID namespaces of its own.
+
+    When it ends, or this process does, however that happens, the kernel kills
+    everything it started and undoes everything it mounted.
+    """
+    death = ["setpriv", "--pdeathsig", "KILL"]
+    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    return [*death, *namespaces, *argv]
+
+
+def require_programs(programs: dict[str, str]) -> None:
+    """Check that programs are installed.
+
+    Args:
+        programs: program to the Debian package it comes with.
+
+    Raises:
+        ScenarioError: one or more are missing.
+    """
+    missing = {package for program, package in programs.items() if not shutil.which(program)}
+    if missing:
+        raise ScenarioError(
+            "Building a guest image needs programs that are not installed: "
+            f"apt-get install {' '.join(sorted(missing))}"
+        )
+
+
+def require_space(folder: Path, gib: float) -> None:
+    """Check that a file system has room for ``gib`` GiB.
+
+    Raises:
+        ScenarioError: it has not; the text says how much was needed and found.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free / _GIB
+    if free < gib:
+        raise ScenarioError(
+            f"Building a guest image needs {gib:.0f} GiB in {folder} and {free:.1f} GiB are free: "
+            "make room, or name another folder in TROVE_SCENARIO_HOME."
+        )

@@ -1,0 +1,251 @@
+"""Clients of a cloud: one keystone session for each entry of clouds.yaml.
+
+Nova, Neutron and Glance are spoken to through openstacksdk; Trove through
+python-troveclient on the same session, because the SDK's own database proxy can
+neither create nor restart an instance.
+"""
+
+import os
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import openstack
+import requests
+from keystoneauth1 import exceptions as keystone_errors
+from openstack.config import OpenStackConfig
+from openstack.config.cloud_region import CloudRegion
+from openstack.exceptions import ConfigException
+from troveclient import exceptions as trove_errors
+from troveclient.v1.client import Client
+
+from trove.tests.common import paths
+from trove.tests.common.errors import ScenarioError
+
+REQUEST_TIMEOUT = 120  # seconds; a server that is silent for longer is down
+REQUESTS_REMEMBERED = 300
+ENVVARS = "envvars"  # what openstacksdk calls the cloud that OS_* variables describe
+
+
+@dataclass(frozen=True)
+class CloudNames:
+    """Which entries of clouds.yaml to use.
+
+    Attributes:
+        user: entry that the tests run as.
+        admin: entry for provisioning: images, flavors, datastore versions.
+        network: name or id of the user's network, where that is settled.
+    """
+
+    user: str
+    admin: str
+    network: str | None = None
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A cloud as one user sees it.
+
+    Attributes:
+        name: its entry in clouds.yaml.
+        auth_url: where its keystone is.
+        connection: openstacksdk on the session.
+        trove: python-troveclient on the session.
+        requests: the last requests made, without bodies or headers.
+    """
+
+    name: str
+    auth_url: str
+    connection: openstack.connection.Connection = field(repr=False)
+    trove: Client = field(repr=False)
+    requests: deque[str] = field(repr=False, default_factory=deque)
+
+    @property
+    def compute(self) -> Any:
+        """Nova."""
+        return self.connection.compute
+
+    @property
+    def network(self) -> Any:
+        """Neutron."""
+        return self.connection.network
+
+    @property
+    def image(self) -> Any:
+        """Glance."""
+        return self.connection.image
+
+    @property
+    def project_id(self) -> str:
+        """Id of the project that this user works in."""
+        return self.connection.current_project_id
+
+    @property
+    def identity(self) -> str:
+        """What tells this cloud and project from any other."""
+        return f"{self.auth_url} {self.project_id}"
+
+
+def named_cloud(option: str | None = None) -> str | None:
+    """Return the cloud that the user asked for, or None.
+
+    It is ``option``, else ``OS_CLOUD``, else the one that ``OS_AUTH_URL`` and
+    its fellow variables describe.
+    """
+    if chosen := option or os.environ.get("OS_CLOUD"):
+        return chosen
+    described = os.environ.get("OS_AUTH_URL") and os.environ.get("OS_USERNAME")
+    return ENVVARS if described else None
+
+
+def pair(user: str, admin: str | None = None) -> CloudNames:
+    """Return the names of the user's and the administrator's entry.
+
+    Without ``admin`` it is ``OS_ADMIN_CLOUD``, else ``<user>-admin`` if clouds.yaml
+    has one, else the user's own.
+
+    Raises:
+        ScenarioError: clouds.yaml has no such entry; the text lists those it has.
+    """
+    known = _known()
+    _check_known(user, known)
+    admin = admin or os.environ.get("OS_ADMIN_CLOUD")
+    if admin:
+        _check_known(admin, known)
+        return CloudNames(user, admin)
+    return CloudNames(user, f"{user}-admin" if f"{user}-admin" in known else user)
+
+
+def connect(name: str) -> Cloud:
+    """Log in to a cloud and make sure that its Trove answers.
+
+    Args:
+        name: the cloud's entry in clouds.yaml.
+
+    Raises:
+        ScenarioError: there is no such entry, keystone can't be reached or
+            refuses the login, or the cloud has no Trove that answers.
+    """
+    region = _region(name)
+    session = region.get_session()
+    _log_in(name, region, session)
+    if not _has_trove(region, session):
+        raise ScenarioError(
+            f"Cloud {name!r} has no Trove: its catalogue has no service of type 'database' "
+            f"in region {region.get_region_name() or '(any)'}."
+        )
+    cloud = Cloud(
+        name=name,
+        auth_url=region.config["auth"]["auth_url"],
+        connection=openstack.connection.Connection(config=region),
+        trove=_trove_client(region, session),
+        requests=_record(session.session),
+    )
+    _ask_trove(cloud)
+    return cloud
+
+
+def _configuration() -> OpenStackConfig:
+    try:
+        return OpenStackConfig()
+    except ConfigException as error:
+        raise ScenarioError(f"The clouds.yaml in use can't be read: {error}") from None
+
+
+def _known() -> list[str]:
+    # Where it finds no file, the SDK makes up a cloud of this name.
+    return [name for name in _configuration().get_cloud_names() if name != "defaults"]
+
+
+def _check_known(name: str, known: list[str]) -> None:
+    if name not in known:
+        listed = ", ".join(sorted(known)) or "none at all"
+        raise ScenarioError(f"There is no cloud {name!r} in clouds.yaml; known are: {listed}.")
+
+
+def _region(name: str) -> CloudRegion:
+    _check_known(name, _known())
+    try:
+        region = _configuration().get_one(cloud=name)
+    except (ConfigException, keystone_errors.ClientException) as error:
+        raise ScenarioError(
+            f"The entry of cloud {name!r} in clouds.yaml is wrong: {error}"
+        ) from None
+    region.config.setdefault("api_timeout", None)
+    region.config["api_timeout"] = region.config["api_timeout"] or REQUEST_TIMEOUT
+    return region
+
+
+def _log_in(name: str, region: CloudRegion, session: Any) -> None:
+    auth = region.config.get("auth", {})
+    url = auth.get("auth_url", "(no auth_url)")
+    try:
+        session.get_token()
+    except keystone_errors.Unauthorized:
+        user = auth.get("username") or auth.get("user_id") or "its user"
+        raise ScenarioError(
+            f"Keystone of cloud {name!r} at {url} refuses {user}: "
+            f"wrong user, password or project in clouds.yaml."
+        ) from None
+    except (
+        keystone_errors.ConnectionError,
+        keystone_errors.DiscoveryFailure,
+        keystone_errors.EndpointNotFound,
+    ) as error:
+        raise ScenarioError(
+            f"Keystone of cloud {name!r} at {url} can't be reached: {_one_line(error)}."
+        ) from None
+    except keystone_errors.ClientException as error:
+        raise ScenarioError(
+            f"Keystone of cloud {name!r} at {url} can't log in: {_one_line(error)}."
+        ) from None
+
+
+def _has_trove(region: CloudRegion, session: Any) -> bool:
+    try:
+        endpoint = session.get_endpoint(
+            service_type="database",
+            region_name=region.get_region_name() or None,
+            interface=region.get_interface("database"),
+        )
+    except keystone_errors.EndpointNotFound:
+        return False
+    return endpoint is not None
+
+
+def _trove_client(region: CloudRegion, session: Any) -> Client:
+    # The client keeps a cache of names for shell completion, by default in the
+    # user's home; a test run leaves nothing there.
+    os.environ.setdefault("TROVECLIENT_UUID_CACHE_DIR", str(paths.home() / "troveclient"))
+    return Client(
+        session=session,
+        region_name=region.get_region_name() or None,
+        endpoint_type=region.get_interface("database") or "public",
+    )
+
+
+def _ask_trove(cloud: Cloud) -> None:
+    try:
+        cloud.trove.datastores.list()
+    except (keystone_errors.ConnectionError, trove_errors.ClientException) as error:
+        raise ScenarioError(f"Trove of cloud {cloud.name!r} fails: {_one_line(error)}.") from None
+
+
+def _record(session: requests.Session) -> deque[str]:
+    """Have every request remembered: method, address, status, seconds, request id."""
+    remembered: deque[str] = deque(maxlen=REQUESTS_REMEMBERED)
+
+    def remember(response: requests.Response, *_args: Any, **_kwargs: Any) -> None:
+        headers = response.headers
+        request_id = headers.get("X-Openstack-Request-Id") or headers.get("X-Compute-Request-Id")
+        remembered.append(
+            f"{headers.get('Date', '')} {response.request.method} {response.request.url} "
+            f"{response.status_code} {response.elapsed.total_seconds():.2f} s {request_id or '-'}"
+        )
+
+    session.hooks["response"].append(remember)
+    return remembered
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

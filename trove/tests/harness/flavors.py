@@ -1,0 +1,86 @@
+"""The sizes that guests get."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from trove.tests.common.errors import ScenarioError
+from trove.tests.harness.clients import Cloud
+from trove.tests.harness.journal import PREFIX, Journal
+from trove.tests.harness.matrix import Datastore
+
+
+@dataclass(frozen=True)
+class FlavorSpec:
+    """A size.
+
+    Attributes:
+        ram_mb: memory in MiB.
+        vcpus: virtual processors.
+        disk_gb: root disk in GiB.
+        ephemeral_gb: second disk in GiB; the database's, where there are no volumes.
+    """
+
+    ram_mb: int = 1536
+    vcpus: int = 2
+    disk_gb: int = 5
+    ephemeral_gb: int = 2
+
+    @property
+    def name(self) -> str:
+        """Name of a flavor made for this size."""
+        return f"{PREFIX}{self.ram_mb}-{self.vcpus}-{self.disk_gb}-{self.ephemeral_gb}"
+
+
+def named(cloud: Cloud, name: str) -> str:
+    """Return the id of the flavor with this name or id.
+
+    Raises:
+        ScenarioError: there is none; the text lists those there are.
+    """
+    if found := cloud.compute.find_flavor(name, ignore_missing=True):
+        return found.id
+    known = ", ".join(sorted(flavor.name for flavor in cloud.compute.flavors())) or "none at all"
+    raise ScenarioError(f"Cloud {cloud.name!r} has no flavor {name!r}; known are: {known}.")
+
+
+def ensure(admin: Cloud, spec: FlavorSpec, journal: Journal) -> str:
+    """Return the id of a flavor of this size: one that is there, else a new one.
+
+    A new one is kept after the run.
+    """
+    for flavor in admin.compute.flavors():
+        if _size(flavor) == spec and flavor.is_public:
+            return flavor.id
+    entry = journal.creating("flavor", spec.name)
+    flavor = admin.compute.create_flavor(
+        name=spec.name,
+        ram=spec.ram_mb,
+        vcpus=spec.vcpus,
+        disk=spec.disk_gb,
+        ephemeral=spec.ephemeral_gb,
+    )
+    journal.closed(journal.created(entry, flavor.id), "kept")
+    return flavor.id
+
+
+def check(spec: FlavorSpec, datastore: Datastore) -> None:
+    """Refuse a size that is too small for a datastore's guests.
+
+    Raises:
+        ScenarioError: it is too small; the text says what is needed.
+    """
+    if spec.ram_mb < datastore.guest_ram_mb or spec.disk_gb < datastore.guest_disk_gb:
+        raise ScenarioError(
+            f"A flavor of {spec.ram_mb} MiB and {spec.disk_gb} GiB is too small for "
+            f"{datastore.name}: it needs {datastore.guest_ram_mb} MiB and "
+            f"{datastore.guest_disk_gb} GiB at least."
+        )
+
+
+def size_of(cloud: Cloud, id: str) -> FlavorSpec:
+    """Return the size of a flavor."""
+    return _size(cloud.compute.get_flavor(id))
+
+
+def _size(flavor: Any) -> FlavorSpec:
+    return FlavorSpec(flavor.ram, flavor.vcpus, flavor.disk, flavor.ephemeral or 0)

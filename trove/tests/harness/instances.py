@@ -1,0 +1,469 @@
+"""A database instance, as its owner handles it.
+
+A method makes one call of Trove's API and waits for what the call promises: much
+of what the API accepts is done on the guest only later. What a method made for a
+``borrowed`` instance is undone when the borrower returns it.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from troveclient import exceptions as trove_errors
+
+from trove.tests.common.errors import ScenarioError
+from trove.tests.harness.clients import Cloud
+from trove.tests.harness.journal import PREFIX, Entry
+from trove.tests.harness.paging import every
+from trove.tests.harness.redaction import new_password, remember
+from trove.tests.harness.run import Run
+from trove.tests.harness.sql import AccessRefusedError, CannotConnectError, Connection, Dialect
+from trove.tests.harness.sweeper import GONE, delete_instance, wait_until_gone
+from trove.tests.harness.timeouts import Timeouts
+from trove.tests.harness.waiting import State, wait_for
+
+RUNNING = ("ACTIVE", "HEALTHY")
+FAILING = ("ERROR", "FAILED")
+CONNECT_INTERVAL = 1.0  # seconds between two attempts
+LOOK_INTERVAL = 3.0  # seconds; each look costs Trove a question to Nova and to Neutron
+# No cloud has a volume of this many GiB, and Trove says so before it does anything.
+ABSURD_VOLUME_GB = 2**30
+
+
+@dataclass(frozen=True)
+class Login:
+    """A database user; the password is in no ``repr``."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class InstanceSpec:
+    """What to ask Trove for.
+
+    Attributes:
+        datastore: its name.
+        version: name or id of the datastore version.
+        flavor: the flavor's id.
+        network: id of the user's network.
+        volume_gb: size of the data volume in GiB; 0 where Trove has none.
+        public: ask for an address that is reachable from outside the network.
+        port: TCP port of the database.
+        dialect: how to talk to it.
+    """
+
+    datastore: str
+    version: str
+    flavor: str
+    network: str
+    volume_gb: int
+    public: bool
+    port: int
+    dialect: Dialect = field(repr=False)
+
+    def request(self) -> dict[str, Any]:
+        """Return the arguments of python-troveclient's create call."""
+        request: dict[str, Any] = {
+            "flavor_id": self.flavor,
+            "datastore": self.datastore,
+            "datastore_version": self.version,
+            "nics": [{"net-id": self.network}],
+        }
+        if self.volume_gb:
+            request["volume"] = {"size": self.volume_gb}
+        if self.public:
+            request["access"] = {"is_public": True}
+        return request
+
+
+def has_volumes(cloud: Cloud, spec: InstanceSpec) -> bool:
+    """Tell whether this Trove gives its instances volumes.
+
+    No call tells, so this asks for an instance that can't be had: where there
+    are no volumes the answer is 501, elsewhere that it is too large.
+    """
+    request = spec.request() | {"volume": {"size": ABSURD_VOLUME_GB}}
+    try:
+        made = cloud.trove.instances.create(f"{PREFIX}probe", **request)
+    except trove_errors.HttpNotImplemented:
+        return False
+    except trove_errors.HTTPClientError:
+        return True
+    cloud.trove.instances.delete(made.id)
+    return True
+
+
+def trail(run: Run, name: str) -> Path:
+    """Return the file that an instance's changes of state are written to."""
+    return run.folder / "states" / f"{name}.log"
+
+
+@dataclass(frozen=True)
+class InstanceFactory:
+    """Makes instances of one kind, and makes them known to the run.
+
+    Attributes:
+        cloud: their owner's.
+        spec: what to ask for.
+        timeouts: limits of waits.
+        run: whose journal they are written down in.
+    """
+
+    cloud: Cloud
+    spec: InstanceSpec
+    timeouts: Timeouts
+    run: Run
+
+    def request(self, what: str) -> "Instance":
+        """Ask Trove for an instance with a database and a user of it; don't wait.
+
+        Args:
+            what: part of the instance's name.
+        """
+        name = self.run.name(what)
+        login = Login("scenario", new_password())
+        database = "scenario"
+        entry = self.run.journal.creating("instance", name)
+        user = {
+            "name": login.user,
+            "password": login.password,
+            "databases": [{"name": database}],
+        }
+        try:
+            made = self.cloud.trove.instances.create(
+                name, **self.spec.request(), databases=[{"name": database}], users=[user]
+            )
+        except trove_errors.ClientException as error:
+            self.run.journal.closed(entry, "refused")
+            raise ScenarioError(f"Trove refuses to create instance {name}: {error}") from error
+        return Instance(self, self.run.journal.created(entry, made.id), login, database)
+
+    def restore(self, dumped: dict[str, Any]) -> "Instance":
+        """Return the instance that another process has dumped."""
+        login = Login(dumped["user"], remember(dumped["password"]))
+        entry = Entry("instance", dumped["name"], dumped["id"])
+        return Instance(self, entry, login, dumped["database"])
+
+
+class Instance:
+    """One database instance.
+
+    Args:
+        factory: what it came from.
+        entry: its place in the journal, with its name and id.
+        login: the user it was created with.
+        database: the database it was created with.
+    """
+
+    def __init__(self, factory: InstanceFactory, entry: Entry, login: Login, database: str) -> None:
+        self.cloud = factory.cloud
+        self.spec = factory.spec
+        self.timeouts = factory.timeouts
+        self.id = str(entry.id)
+        self.name = entry.name
+        self.login = login
+        self.database = database
+        self._entry = entry
+        self._journal = factory.run.journal
+        self._trail = trail(factory.run, self.name)
+        self._last_state = ""
+        self._made: dict[tuple[str, str], Callable[[], None]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Instance {self.name} {self.id}>"
+
+    def dump(self) -> dict[str, Any]:
+        """Return what ``restore`` needs in another process; it has the password."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "database": self.database,
+            "user": self.login.user,
+            "password": self.login.password,
+        }
+
+    # Its life
+
+    def show(self) -> dict[str, Any]:
+        """Return everything that Trove tells its owner about it."""
+        return self.cloud.trove.instances.get(self.id).to_dict()
+
+    @property
+    def status(self) -> str:
+        """Its status, such as ``ACTIVE``; ``HEALTHY`` where the database is, too."""
+        shown = self.show()
+        return shown.get("operating_status") or shown["status"]
+
+    @cached_property
+    def address(self) -> str:
+        """The address that users connect to, for all its life: a public one, if it has any.
+
+        Raises:
+            ScenarioError: it has no address.
+        """
+        addresses = self.show().get("addresses") or []
+        # "private" sorts before "public".
+        if not addresses:
+            raise ScenarioError(f"Instance {self.name} has no address in the user's network.")
+        return max(addresses, key=lambda each: each["type"])["address"]
+
+    def wait_until_healthy(self, timeout: float | None = None, *, hold: int = 1) -> None:
+        """Wait until the instance is active and its database healthy.
+
+        Args:
+            timeout: seconds; by default what a new instance may take.
+            hold: how many looks in a row must find it so.
+
+        Raises:
+            FailedStateError: Trove gave it up; the text has the fault.
+            WaitTimeoutError: it took too long.
+        """
+        wait_for(
+            self._look,
+            f"instance {self.name} is healthy",
+            timeout or self.timeouts.healthy,
+            interval=LOOK_INTERVAL,
+            failing=FAILING,
+            hold=hold,
+        )
+
+    def restart(self) -> None:
+        """Restart the database and wait until it is healthy again."""
+        self.cloud.trove.instances.restart(self.id)
+        # The guest's reports come every few seconds: one look may still see an old one.
+        self.wait_until_healthy(self.timeouts.restart, hold=2)
+
+    def delete(self, admin: Cloud | None = None) -> None:
+        """Delete the instance and wait until Trove doesn't know it any more."""
+        delete_instance(self.cloud, self.id, admin=admin)
+        wait_until_gone(
+            lambda: self.cloud.trove.instances.get(self.id),
+            f"instance {self.name} is deleted",
+            self.timeouts.gone,
+        )
+        self._journal.closed(self._entry)
+
+    @property
+    def exists(self) -> bool:
+        """Whether Trove knows it."""
+        try:
+            self.cloud.trove.instances.get(self.id)
+        except GONE:
+            return False
+        return True
+
+    def _look(self) -> State:
+        shown = self.show()
+        status = shown["status"]
+        # Older servers tell the database's health in the status itself.
+        operating = shown.get("operating_status", "HEALTHY")
+        fault = (shown.get("fault") or {}).get("message") or ""
+        settled = status in RUNNING and operating == "HEALTHY"
+        name = f"{status}/{operating}" if status in RUNNING and operating else status
+        self._note(name)
+        return State(name, settled, fault)
+
+    def _note(self, state: str) -> None:
+        if state == self._last_state:
+            return
+        self._last_state = state
+        self._trail.parent.mkdir(parents=True, exist_ok=True)
+        with self._trail.open("a") as trail:
+            trail.write(f"{time.strftime('%H:%M:%S')} {state}\n")
+
+    # Its databases
+
+    def databases(self) -> list[str]:
+        """Return the names of its databases, without the database's own."""
+        return [each.name for each in every(self.cloud.trove.databases.list, self.id)]
+
+    def create_database(self, name: str) -> str:
+        """Create a database, wait until it is listed, and return its name."""
+        self.cloud.trove.databases.create(self.id, [{"name": name}])
+        self._made["database", name] = lambda: self.delete_database(name)
+        self._wait(lambda: name in self.databases(), f"database {name} is listed")
+        return name
+
+    def delete_database(self, name: str) -> None:
+        """Delete a database and wait until it isn't listed any more."""
+        self.cloud.trove.databases.delete(self.id, name)
+        self._wait(lambda: name not in self.databases(), f"database {name} is gone")
+        self._made.pop(("database", name), None)
+
+    # Its users
+
+    def users(self) -> list[str]:
+        """Return the names of its users, without the database's own."""
+        return [each.name for each in every(self.cloud.trove.users.list, self.id)]
+
+    def create_user(self, name: str, *databases: str) -> Login:
+        """Create a user of some databases, wait until listed, and return the login."""
+        login = Login(name, new_password())
+        user = {
+            "name": name,
+            "password": login.password,
+            "databases": [{"name": database} for database in databases],
+        }
+        self.cloud.trove.users.create(self.id, [user])
+        self._made["user", name] = lambda: self.delete_user(name)
+        self._wait(lambda: name in self.users(), f"user {name} is listed")
+        return login
+
+    def delete_user(self, name: str) -> None:
+        """Delete a user and wait until it isn't listed any more."""
+        self.cloud.trove.users.delete(self.id, name)
+        self._wait(lambda: name not in self.users(), f"user {name} is gone")
+        self._made.pop(("user", name), None)
+
+    def change_password(self, user: str) -> Login:
+        """Give a user a new password and wait until it is the one that counts."""
+        login = Login(user, new_password())
+        self.cloud.trove.users.change_passwords(
+            self.id, [{"name": user, "password": login.password}]
+        )
+        self._wait(lambda: self.accepts(login), f"user {user} has the new password")
+        return login
+
+    def grant(self, user: str, database: str) -> None:
+        """Allow a user to use a database."""
+        self.cloud.trove.users.grant(self.id, user, [database])
+
+    def revoke(self, user: str, database: str) -> None:
+        """Don't allow a user to use a database any more."""
+        self.cloud.trove.users.revoke(self.id, user, database)
+
+    def access(self, user: str) -> list[str]:
+        """Return the names of the databases that a user may use."""
+        return [each.name for each in self.cloud.trove.users.list_access(self.id, user)]
+
+    # Its superuser
+
+    @property
+    def root_enabled(self) -> bool:
+        """Whether the superuser may log in, as far as Trove knows."""
+        return self.cloud.trove.root.is_instance_root_enabled(self.id).rootEnabled
+
+    def enable_root(self) -> Login:
+        """Let the superuser log in; returns its login."""
+        user, password = self.cloud.trove.root.create(self.id)
+        self._made["root", user] = self.disable_root
+        return Login(user, remember(password))
+
+    def disable_root(self) -> None:
+        """Don't let the superuser log in any more."""
+        self.cloud.trove.root.delete(self.id)
+        for made in [key for key in self._made if key[0] == "root"]:
+            del self._made[made]
+
+    # Its configuration
+
+    def create_configuration(self, values: dict[str, Any]) -> str:
+        """Create a configuration group for instances like this one; returns its id."""
+        name = f"{self.name}-{secrets.token_hex(2)}"
+        entry = self._journal.creating("configuration", name)
+        group = self.cloud.trove.configurations.create(
+            name,
+            json.dumps(values),
+            datastore=self.spec.datastore,
+            datastore_version=self.spec.version,
+        )
+        entry = self._journal.created(entry, group.id)
+        self._made["configuration", group.id] = lambda: self._delete_configuration(entry)
+        return group.id
+
+    def _delete_configuration(self, entry: Entry) -> None:
+        self.cloud.trove.configurations.delete(entry.id)
+        self._journal.closed(entry)
+
+    def attach(self, configuration: str) -> None:
+        """Attach a configuration group, and wait until it is in force."""
+        self.cloud.trove.instances.update(self.id, configuration=configuration)
+        self._made["attached", configuration] = self.detach
+        self._wait_configured()
+
+    def detach(self) -> None:
+        """Detach the configuration group, and wait until the defaults are in force."""
+        self.cloud.trove.instances.update(self.id, remove_configuration=True)
+        for made in [key for key in self._made if key[0] == "attached"]:
+            del self._made[made]
+        self._wait_configured()
+
+    def _wait_configured(self) -> None:
+        wait_for(
+            self._look,
+            f"instance {self.name} has taken its configuration",
+            self.timeouts.change,
+            failing=(*FAILING, "RESTART_REQUIRED"),
+        )
+
+    # Its SQL
+
+    def sql(
+        self, login: Login, statement: str, *values: object, database: str | None = None
+    ) -> Any:
+        """Run a statement over the network; return the first value of its result.
+
+        Args:
+            login: who runs it.
+            statement: what to run, with ``%s`` where values go.
+            values: the values.
+            database: the database it is about.
+
+        Raises:
+            AccessRefusedError: the database refuses the login or the statement.
+        """
+        with self._connection(login, database) as connection:
+            return connection.run(statement, *values)
+
+    def setting(self, name: str) -> int:
+        """Return the value of a server-wide setting, as the database itself has it."""
+        with self._connection(self.login, None) as connection:
+            return connection.setting(name)
+
+    def accepts(self, login: Login) -> bool:
+        """Tell whether the database lets somebody log in."""
+        try:
+            self.sql(login, "SELECT 1")
+        except AccessRefusedError:
+            return False
+        return True
+
+    @contextmanager
+    def _connection(self, login: Login, database: str | None) -> Iterator[Connection]:
+        address, port = self.address, self.spec.port
+        with ExitStack() as stack:
+            yield wait_for(
+                lambda: stack.enter_context(
+                    self.spec.dialect.connect(
+                        address, port, login.user, login.password, database, self.timeouts.connect
+                    )
+                ),
+                f"{address}:{port} takes SQL connections",
+                self.timeouts.login,
+                interval=CONNECT_INTERVAL,
+                ignoring=(CannotConnectError,),
+            )
+
+    # Its borrowers
+
+    @contextmanager
+    def borrowed(self) -> Iterator["Instance"]:
+        """Lend the instance; at the end undo what was made through it, newest first."""
+        self._made.clear()
+        try:
+            yield self
+        finally:
+            with ExitStack() as undo:
+                for made in self._made.values():
+                    undo.callback(made)
+                self._made = {}
+
+    def _wait(self, look: Callable[[], bool], label: str) -> None:
+        wait_for(look, f"{label} on {self.name}", self.timeouts.change, interval=1.0)

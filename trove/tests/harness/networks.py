@@ -1,0 +1,46 @@
+"""The network that instances are attached to."""
+
+from trove.tests.common.errors import ScenarioError
+from trove.tests.harness.clients import Cloud
+
+
+def choose(cloud: Cloud, wanted: str | None = None) -> str:
+    """Return the id of the user's network for database instances.
+
+    Args:
+        cloud: the user's.
+        wanted: name or id; without it, the user's only network with a router.
+
+    Raises:
+        ScenarioError: there is no such network, or no single one to choose.
+    """
+    if wanted:
+        if found := cloud.network.find_network(wanted, ignore_missing=True):
+            return found.id
+        raise ScenarioError(
+            f"Cloud {cloud.name!r} has no network {wanted!r}; known are: {_names(cloud)}."
+        )
+    routed = _routed(cloud)
+    if len(routed) == 1:
+        return routed.pop()
+    raise ScenarioError(
+        f"In cloud {cloud.name!r} {len(routed)} networks of the project have a router; "
+        f"choose one with --network. Known are: {_names(cloud)}."
+    )
+
+
+def _routed(cloud: Cloud) -> set[str]:
+    """Return the networks that a router of the project has an interface in.
+
+    Trove needs one: through it, it gives an instance its floating address.
+    """
+    return {
+        port.network_id
+        for port in cloud.network.ports(project_id=cloud.project_id)
+        if (port.device_owner or "").startswith("network:router_interface")
+    }
+
+
+def _names(cloud: Cloud) -> str:
+    names = {network.name for network in cloud.network.networks() if not network.is_router_external}
+    return ", ".join(sorted(names)) or "none at all"

@@ -1,0 +1,145 @@
+"""One test run: its id, its folder, and what its processes share.
+
+All processes of a run (pytest-xdist has several) know the same folder. What they
+share is made once, by whichever comes first; the others wait for it and take the
+result. The process that owns the run holds a lock for as long as it lives.
+"""
+
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from trove.tests.common import paths
+from trove.tests.common.errors import ScenarioError
+from trove.tests.harness.journal import PREFIX, Journal
+
+OWNER_LOCK = "owner.lock"
+JOURNAL = "journal.jsonl"
+RUNS_KEPT = 20
+TIMINGS = "timings.jsonl"
+SECRET = "secret-"  # begins the names of results that hold passwords
+
+
+@dataclass(frozen=True)
+class Run:
+    """A test run.
+
+    Attributes:
+        id: short and unique; part of the name of whatever the run creates.
+        folder: journal, logs and shared results.
+    """
+
+    id: str
+    folder: Path
+
+    @classmethod
+    def new(cls) -> "Run":
+        """Return a run with a new id; nothing is on disk yet."""
+        id = f"{time.strftime('%y%m%d%H%M')}{secrets.token_hex(2)}"
+        return cls(id, paths.runs() / id)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """What the run created."""
+        return Journal(self.folder / JOURNAL)
+
+    def prepare(self) -> None:
+        """Make the folder, readable by its owner alone."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def own(self) -> FileLock:
+        """Mark the run as alive until this process ends; return the lock held."""
+        self.prepare()
+        lock = FileLock(self.folder / OWNER_LOCK, is_singleton=False)
+        lock.acquire(timeout=0)
+        return lock
+
+    def name(self, what: str) -> str:
+        """Return a new resource name that tells the project and the run."""
+        return f"{PREFIX}{self.id}-{what}-{secrets.token_hex(2)}"
+
+    def once(self, what: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return what ``make`` returns, having called it once in the whole run.
+
+        A ``ScenarioError`` of ``make`` is remembered too: what failed for one
+        process fails for all at once, instead of being tried again by each.
+
+        Args:
+            what: names the thing within the run; also a file name.
+            make: returns something that JSON can hold.
+        """
+        self.prepare()
+        result = self.folder / f"{what}.json"
+        with FileLock(self.folder / f"{what}.lock", is_singleton=False):
+            if not result.exists():
+                outcome: dict[str, Any]
+                try:
+                    outcome = {"value": make()}
+                except ScenarioError as error:
+                    outcome = {"error": str(error)}
+                _write_whole(result, json.dumps(outcome))
+            outcome = json.loads(result.read_text())
+        if "error" in outcome:
+            raise ScenarioError(outcome["error"])
+        return outcome["value"]
+
+    def note_seconds(self, what: str, seconds: float) -> None:
+        """Note how long something took, for the summary at the end."""
+        self.prepare()
+        with (self.folder / TIMINGS).open("a") as timings:
+            timings.write(json.dumps([what, seconds]) + "\n")
+
+    def timings(self) -> list[tuple[str, float]]:
+        """Return what took how many seconds."""
+        try:
+            lines = (self.folder / TIMINGS).read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [(what, seconds) for what, seconds in map(json.loads, lines)]
+
+    def forget_secrets(self) -> None:
+        """Remove the shared results: they hold the passwords of instances."""
+        for result in self.folder.glob(f"{SECRET}*.json"):
+            result.unlink()
+
+
+def dead_runs() -> Iterator[Run]:
+    """Yield the runs whose owner has died with resources left in the journal.
+
+    While a run is in the caller's hands no other process gets it.
+    """
+    for journal in sorted(paths.runs().glob(f"*/{JOURNAL}")):
+        run = Run(journal.parent.name, journal.parent)
+        try:
+            with FileLock(run.folder / OWNER_LOCK, is_singleton=False, timeout=0):
+                if run.journal.open_entries():
+                    yield run
+        except Timeout:
+            continue
+
+
+def forget_old_runs(keep: int = RUNS_KEPT) -> None:
+    """Remove the folders of all but the newest runs, unless one has something left."""
+    newest_first = sorted(
+        (folder for folder in paths.runs().glob("*") if folder.is_dir()),
+        key=lambda folder: folder.stat().st_mtime,
+        reverse=True,
+    )
+    for folder in newest_first[keep:]:
+        if not Journal(folder / JOURNAL).open_entries():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_suffix(".part")
+    part.touch(mode=0o600)
+    part.write_text(text)
+    part.replace(path)

@@ -1,0 +1,138 @@
+"""Delete what a journal still has, in an order in which nothing is in use.
+
+Only what the journal names is touched: by its id, or, where the run died before
+it was told the id, by its exact name, which has the project's prefix.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from openstack import exceptions as sdk_errors
+from troveclient import exceptions as trove_errors
+
+from trove.tests.harness.clients import Cloud
+from trove.tests.harness.journal import PREFIX, Entry, Journal
+from trove.tests.harness.paging import every
+from trove.tests.harness.timeouts import Timeouts
+from trove.tests.harness.waiting import State, wait_for
+
+log = logging.getLogger(__name__)
+
+GONE = (trove_errors.NotFound, sdk_errors.NotFoundException)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How to handle one kind of resource.
+
+    Attributes:
+        list: returns all that might be meant, each with ``id`` and ``name``.
+        get: returns the one with an id; raises "not found" when it is gone.
+        delete: asks for the deletion of the one with an id.
+    """
+
+    list: Callable[[], list[Any]]
+    get: Callable[[str], Any]
+    delete: Callable[[str], Any]
+
+
+def sweep(journal: Journal, user: Cloud, admin: Cloud, timeouts: Timeouts) -> list[str]:
+    """Delete everything that is open in ``journal``; return what went wrong.
+
+    One failure doesn't keep the rest from being deleted.
+    """
+    kinds = _kinds(user, admin)
+    order = list(kinds)
+    problems = []
+    for entry in sorted(journal.open_entries(), key=lambda entry: order.index(entry.kind)):
+        try:
+            _remove(entry, kinds[entry.kind], timeouts)
+        except Exception as error:
+            log.warning("deleting %s %s failed", entry.kind, entry.name, exc_info=True)
+            problems.append(f"{entry.kind} {entry.name} ({entry.id or 'no id'}): {error}")
+        else:
+            journal.closed(entry)
+    return problems
+
+
+def delete_instance(cloud: Cloud, id: str, *, admin: Cloud | None = None) -> None:
+    """Ask for an instance's deletion, by force where it is still being built.
+
+    Args:
+        cloud: its owner's.
+        id: the instance's.
+        admin: who may reset a status; without it nothing is forced.
+    """
+    try:
+        cloud.trove.instances.delete(id)
+    except GONE:
+        return
+    except trove_errors.UnprocessableEntity:
+        if admin is None:
+            raise
+        admin.trove.instances.reset_status(id)
+        cloud.trove.instances.delete(id)
+
+
+def wait_until_gone(get: Callable[[], Any], label: str, timeout: float) -> None:
+    """Wait until ``get`` raises "not found"."""
+
+    def look() -> State:
+        try:
+            found = get()
+        except GONE:
+            return State("gone", reached=True)
+        return State(getattr(found, "status", None) or "there", reached=False)
+
+    wait_for(look, label, timeout)
+
+
+def _remove(entry: Entry, kind: Kind, timeouts: Timeouts) -> None:
+    for id in [entry.id] if entry.id else _ids_by_name(entry, kind):
+        log.info("deleting %s %s (%s)", entry.kind, entry.name, id)
+        try:
+            kind.delete(id)
+        except GONE:
+            continue
+        wait_until_gone(lambda id=id: kind.get(id), f"{entry.name} is deleted", timeouts.gone)
+
+
+def _ids_by_name(entry: Entry, kind: Kind) -> list[str]:
+    if entry.kind == "datastore_version":
+        # Its name is the database's version; the image is what makes it ours.
+        image = entry.details["image"]
+        return [each.id for each in kind.list() if each.image == image]
+    if not entry.name.startswith(PREFIX):
+        return []
+    return [each.id for each in kind.list() if each.name == entry.name]
+
+
+def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
+    """Return every kind, in the order in which to delete."""
+    trove = user.trove
+    versions = admin.trove.mgmt_ds_versions
+    return {
+        "instance": Kind(
+            lambda: every(trove.instances.list),
+            trove.instances.get,
+            lambda id: delete_instance(user, id, admin=admin),
+        ),
+        "configuration": Kind(
+            lambda: every(trove.configurations.list),
+            trove.configurations.get,
+            trove.configurations.delete,
+        ),
+        "datastore_version": Kind(lambda: every(versions.list), versions.get, versions.delete),
+        "image": Kind(
+            lambda: list(admin.image.images(visibility="all")),
+            admin.image.get_image,
+            admin.image.delete_image,
+        ),
+        "flavor": Kind(
+            lambda: list(admin.compute.flavors()),
+            admin.compute.get_flavor,
+            admin.compute.delete_flavor,
+        ),
+    }

@@ -1,0 +1,74 @@
+"""What an instance consists of in the services below Trove."""
+
+from collections.abc import Iterator
+
+from openstack import exceptions as sdk_errors
+
+from trove.tests.harness.clients import Cloud
+from trove.tests.harness.instances import Instance
+from trove.tests.harness.waiting import WaitTimeoutError, wait_for
+
+
+class Traces:
+    """An instance's server, ports, security group, volume and images.
+
+    Args:
+        admin: the cloud as its administrator sees it: Trove may keep an
+            instance's resources in a project of its own.
+        instance: the instance, which must still be there.
+    """
+
+    def __init__(self, admin: Cloud, instance: Instance) -> None:
+        self._admin = admin
+        self._instance = instance
+        self._images = self._image_ids()
+        self._server = admin.trove.mgmt_instances.show(instance.id).to_dict()["server"]["id"]
+
+    def found(self) -> list[str]:
+        """Return what there is of the instance now, a line each."""
+        return [*self._servers(), *self._ports(), *self._security_groups(), *self._volumes()]
+
+    def left(self) -> list[str]:
+        """Return what is still there of a deleted instance, new images included.
+
+        Services finish a deletion on their own; they get a while for it.
+        """
+        try:
+            wait_for(
+                lambda: not self._found_with_images(),
+                f"all of instance {self._instance.name} is gone",
+                self._instance.timeouts.change,
+            )
+        except WaitTimeoutError:
+            return self._found_with_images()
+        return []
+
+    def _found_with_images(self) -> list[str]:
+        new = self._image_ids() - self._images
+        return [*self.found(), *(f"image {id}" for id in sorted(new))]
+
+    def _image_ids(self) -> set[str]:
+        return {image.id for image in self._admin.image.images(visibility="all")}
+
+    def _servers(self) -> Iterator[str]:
+        try:
+            server = self._admin.compute.get_server(self._server)
+        except sdk_errors.NotFoundException:
+            return
+        yield f"server {server.id}"
+
+    def _ports(self) -> Iterator[str]:
+        for port in self._admin.network.ports(device_id=self._server):
+            yield f"port {port.id}"
+
+    def _security_groups(self) -> Iterator[str]:
+        for group in self._admin.network.security_groups():
+            if self._instance.id in group.name:
+                yield f"security group {group.name}"
+
+    def _volumes(self) -> Iterator[str]:
+        if not self._instance.spec.volume_gb:
+            return
+        for volume in self._admin.connection.block_storage.volumes(all_projects=True):
+            if self._instance.id in (volume.name or ""):
+                yield f"volume {volume.name}"

@@ -1,0 +1,96 @@
+"""What unit tests share: a world without the caller's environment."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trove.tests.common import paths, progress
+from trove.tests.harness.run import Run
+from trove.tests.unit.fakes import Store
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hide the caller's cloud and options, and keep out of the caller's cache."""
+    for name in os.environ:
+        if name.startswith(("OS_", "TROVE_", "TROVECLIENT_", "PYTEST_XDIST")):
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setenv("TROVE_SCENARIO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def _no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep progress lines of what is tested from the terminal."""
+    monkeypatch.setattr(progress, "_sink", lambda line: print(line, file=sys.stderr))
+
+
+class FakeClock:
+    """A clock on which sleeping takes no time."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        """See ``waiting.Clock``."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """See ``waiting.Clock``."""
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock on which sleeping takes no time."""
+    return FakeClock()
+
+
+class Project:
+    """A pytest project with this tree's plugins, on a cloud of files.
+
+    Args:
+        pytester: makes it, in a folder of its own.
+        cloud: what the cloud holds and which calls it has received.
+    """
+
+    def __init__(self, pytester: pytest.Pytester, cloud: Store) -> None:
+        self.pytester = pytester
+        self.cloud = cloud
+
+    def run(self, *args: str) -> pytest.RunResult:
+        """Run pytest in a process of its own."""
+        return self.pytester.runpytest_subprocess("-p", "no:cacheprovider", *args)
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs that have left something on disk, oldest first."""
+        return [Run(folder.name, folder) for folder in sorted(paths.runs().glob("*"))]
+
+
+@pytest.fixture
+def plugins(pytester: pytest.Pytester) -> str:
+    """A pytest project with this tree's plugins; returns its conftest's text."""
+    text = (paths.ROOT / "conftest.py").read_text().replace('    "pytester",\n', "")
+    pytester.makeconftest(text)
+    settings = (paths.ROOT / "pytest.ini").read_text()
+    pytester.makefile(".ini", pytest=settings.replace("testpaths =", "testpaths = scenario ;"))
+    return text
+
+
+@pytest.fixture
+def project(
+    pytester: pytest.Pytester, plugins: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Project:
+    """A pytest project with this tree's plugins, on a cloud of files named "fake"."""
+    pytester.makeconftest(plugins.replace("\n)", '\n    "trove.tests.unit.fake_cloud",\n)'))
+    auth = {"auth_url": "http://fake", "username": "demo", "password": "x"}
+    clouds = {"clouds": {"fake": {"auth": auth}, "fake-admin": {"auth": auth}}}
+    (tmp_path / "clouds.yaml").write_text(yaml.safe_dump(clouds))
+    monkeypatch.setenv("OS_CLOUD", "fake")
+    monkeypatch.setenv("FAKE_CLOUD", str(tmp_path / "cloud"))
+    return Project(pytester, Store(tmp_path / "cloud"))

@@ -1,0 +1,158 @@
+"""A cloud of files: what one process makes another one sees, and every call is noted."""
+
+import json
+import os
+from collections import deque
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+from openstack import exceptions as sdk_errors
+from troveclient import exceptions as trove_errors
+
+from trove.tests.harness.images import GuestImage
+
+
+class Resource(SimpleNamespace):
+    """A resource as a client returns it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return its attributes."""
+        return dict(vars(self))
+
+
+class Store:
+    """The cloud's contents and the calls it has received.
+
+    Args:
+        folder: where they are kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def note(self, call: str) -> None:
+        """Note a call."""
+        line = f"{call} by {os.environ.get('PYTEST_XDIST_WORKER', 'main')}\n"
+        with (self.folder / "calls").open("a") as calls:
+            calls.write(line)
+
+    def calls(self) -> list[str]:
+        """Return the calls in their order, without who made them."""
+        try:
+            lines = (self.folder / "calls").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [line.partition(" by ")[0] for line in lines]
+
+    def put(self, kind: str, **attributes: Any) -> Resource:
+        """Add a resource."""
+        attributes.setdefault("id", str(uuid4()))
+        (self.folder / f"{kind}-{attributes['id']}").write_text(json.dumps(attributes))
+        return Resource(**attributes)
+
+    def all(self, kind: str) -> list[Resource]:
+        """Return all resources of a kind."""
+        files = sorted(self.folder.glob(f"{kind}-*"))
+        return [Resource(**json.loads(file.read_text())) for file in files]
+
+
+class Collection:
+    """One kind of resource behind the calls that clients have for it."""
+
+    def __init__(self, store: Store, kind: str, not_found: type[Exception], **default: Any):
+        self._store = store
+        self._kind = kind
+        self._not_found = not_found
+        self._default = default
+
+    def create(self, name: str, *_args: Any, **attributes: Any) -> Resource:
+        """Add one."""
+        self._store.note(f"create {self._kind}")
+        kept = {key: value for key, value in attributes.items() if key != "users"}
+        return self._store.put(self._kind, name=name, **(self._default | kept))
+
+    def get(self, id: str) -> Resource:
+        """Return one."""
+        for each in self._store.all(self._kind):
+            if each.id == id:
+                return each
+        raise self._not_found(f"no {self._kind} {id}")
+
+    show = get
+
+    def list(self, *_args: Any, **_query: Any) -> list[Resource]:
+        """Return all."""
+        return self._store.all(self._kind)
+
+    def delete(self, id: str) -> None:
+        """Remove one."""
+        found = self.get(id)
+        if os.environ.get("FAKE_DELETE_FAILS"):
+            raise trove_errors.Forbidden("it is locked")
+        self._store.note(f"delete {self._kind} {found.name}")
+        (self._store.folder / f"{self._kind}-{id}").unlink()
+
+
+class FakeCloud:
+    """A cloud with what the harness uses of Trove, Nova, Neutron and Glance."""
+
+    def __init__(self, folder: Path, name: str = "fake") -> None:
+        self.store = Store(folder)
+        self.name = name
+        self.identity = "http://fake project"
+        self.project_id = "project"
+        self.requests = deque(["GET http://fake/instances 200 0.01 s req-42"])
+        healthy = {
+            "status": os.environ.get("FAKE_STATUS", "ACTIVE"),
+            "operating_status": "HEALTHY",
+        }
+        server = {"server": {"id": "server-of-it"}}
+        instances = self._trove("instance", **healthy, **server)
+        self.trove = SimpleNamespace(
+            instances=instances,
+            mgmt_instances=instances,
+            configurations=self._trove("configuration"),
+            mgmt_ds_versions=self._trove("datastore_version"),
+        )
+        images, flavors = self._sdk("image"), self._sdk("flavor")
+        self.image = SimpleNamespace(
+            images=images.list, get_image=images.get, delete_image=images.delete
+        )
+        self.compute = SimpleNamespace(
+            flavors=flavors.list,
+            get_flavor=flavors.get,
+            delete_flavor=flavors.delete,
+            create_flavor=lambda name, **size: flavors.create(name, is_public=True, **size),
+            find_flavor=lambda name, **_: next(
+                (each for each in flavors.list() if name in (each.name, each.id)), None
+            ),
+            get_server=lambda id: Resource(id=id, status="ACTIVE"),
+            get_server_console_output=lambda id, length: {"output": f"console of {id}"},
+        )
+        self.network = SimpleNamespace(find_network=lambda name, **_: Resource(id="net", name=name))
+
+    def _trove(self, kind: str, **default: Any) -> Collection:
+        return Collection(self.store, kind, trove_errors.NotFound, **default)
+
+    def _sdk(self, kind: str) -> Collection:
+        return Collection(self.store, kind, sdk_errors.NotFoundException)
+
+
+def guest_image(folder: Path, **changed: Any) -> GuestImage:
+    """Return a guest image of a few bytes."""
+    files = {}
+    for name in ("disk", "kernel", "ramdisk"):
+        files[name] = folder / name
+        files[name].write_bytes(b"x")
+    facts = {
+        "key": "0123456789abcdef",
+        "name": "mysql",
+        "disk_format": "qcow2",
+        "kernel_command_line": "root=/dev/vda",
+        "manifest": {},
+        **files,
+    }
+    return GuestImage(**facts | changed)

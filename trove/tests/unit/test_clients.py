@@ -1,0 +1,198 @@
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import yaml
+
+from trove.tests.common.errors import ScenarioError
+from trove.tests.harness import clients
+from trove.tests.harness.clients import CloudNames
+
+
+@pytest.fixture
+def write_clouds(tmp_path):
+    """Write a clouds.yaml with entries of these names, all at one address."""
+
+    def write(*names, url="http://127.0.0.1:1/v3"):
+        auth = {
+            "auth_url": url,
+            "username": "demo",
+            "password": "wrong",
+            "project_name": "demo",
+            "user_domain_id": "default",
+            "project_domain_id": "default",
+        }
+        entries = {name: {"auth": auth, "region_name": "RegionOne"} for name in names}
+        (tmp_path / "clouds.yaml").write_text(yaml.safe_dump({"clouds": entries}))
+
+    return write
+
+
+class Keystone(BaseHTTPRequestHandler):
+    """A keystone with one answer to who asks for a token, and a Trove with another."""
+
+    token_status = 201
+    catalogue: tuple[str, ...] = ()
+    trove_status, trove_body = 200, {"datastores": []}
+
+    def do_GET(self):
+        if "datastores" in self.path:
+            self._answer(self.trove_status, self.trove_body)
+        else:
+            here = [{"rel": "self", "href": f"{self.server.url}/v3"}]
+            self._answer(200, {"version": {"id": "v3.14", "status": "stable", "links": here}})
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(self.token_status, self._token() if self.token_status == 201 else {})
+
+    def _token(self):
+        domain = {"id": "default", "name": "Default"}
+        demo = {"id": "4242", "name": "demo", "domain": domain}
+        catalogue = [
+            {
+                "id": service,
+                "type": service,
+                "name": service,
+                "endpoints": [
+                    {
+                        "id": service,
+                        "interface": "public",
+                        "region": "RegionOne",
+                        "region_id": "RegionOne",
+                        "url": f"{self.server.url}/{service}/v1.0/4242",
+                    }
+                ],
+            }
+            for service in self.catalogue
+        ]
+        return {
+            "token": {
+                "methods": ["password"],
+                "issued_at": "2026-01-01T00:00:00.000000Z",
+                "expires_at": "2999-01-01T00:00:00.000000Z",
+                "user": demo,
+                "project": demo,
+                "roles": [],
+                "catalog": catalogue,
+            }
+        }
+
+    def _answer(self, status, body):
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("X-Subject-Token", "token")
+        self.send_header("X-Openstack-Request-Id", "req-42")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def keystone(write_clouds):
+    """Start a keystone that behaves as told, and a clouds.yaml entry "here" for it."""
+    servers = []
+
+    def start(**behaviour):
+        handler = type("Handler", (Keystone,), behaviour)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.url = f"http://127.0.0.1:{server.server_address[1]}"
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
+        servers.append(server)
+        write_clouds("here", url=f"{server.url}/v3")
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_cloud_may_be_named_by_option_or_environment(monkeypatch):
+    assert clients.named_cloud() is None
+    monkeypatch.setenv("OS_CLOUD", "theirs")
+    assert clients.named_cloud() == "theirs"
+    assert clients.named_cloud("mine") == "mine"
+
+
+def test_the_cloud_may_be_described_by_the_environment(monkeypatch):
+    monkeypatch.setenv("OS_AUTH_URL", "http://keystone")
+    monkeypatch.setenv("OS_USERNAME", "demo")
+    assert clients.named_cloud() == "envvars"
+
+
+def test_an_unknown_cloud_is_refused_with_those_that_are_known(write_clouds):
+    write_clouds("devstack", "devstack-admin")
+    expected = "^There is no cloud 'x' in clouds.yaml; known are: devstack, devstack-admin.$"
+    with pytest.raises(ScenarioError, match=expected):
+        clients.pair("x")
+    with pytest.raises(ScenarioError, match=expected):
+        clients.pair("devstack", "x")
+    with pytest.raises(ScenarioError, match=expected):
+        clients.connect("x")
+
+
+def test_no_cloud_at_all(write_clouds):
+    write_clouds()
+    with pytest.raises(ScenarioError, match="known are: none at all"):
+        clients.pair("x")
+
+
+def test_the_administrator_is_found_by_name(write_clouds):
+    write_clouds("devstack", "devstack-admin", "boss")
+    assert clients.pair("devstack") == CloudNames("devstack", "devstack-admin")
+    assert clients.pair("devstack", "boss") == CloudNames("devstack", "boss")
+
+
+def test_without_an_administrator_the_user_is_one(write_clouds):
+    write_clouds("solo")
+    assert clients.pair("solo") == CloudNames("solo", "solo")
+
+
+def test_an_unreachable_keystone(write_clouds):
+    write_clouds("here")
+    expected = r"^Keystone of cloud 'here' at http://127.0.0.1:1/v3 can't be reached: .*\.$"
+    with pytest.raises(ScenarioError, match=expected) as failure:
+        clients.connect("here")
+    assert "\n" not in str(failure.value)
+
+
+def test_a_wrong_password(keystone):
+    keystone(token_status=401)
+    with pytest.raises(ScenarioError, match="refuses demo: wrong user, password or project"):
+        clients.connect("here")
+
+
+def test_a_cloud_without_trove(keystone):
+    keystone(catalogue=("compute", "image"))
+    with pytest.raises(ScenarioError, match="^Cloud 'here' has no Trove: its catalogue has no"):
+        clients.connect("here")
+
+
+def test_a_trove_that_fails(keystone):
+    keystone(
+        catalogue=("database",),
+        trove_status=500,
+        trove_body={"instanceFault": {"message": "it broke"}},
+    )
+    with pytest.raises(ScenarioError, match=r"^Trove of cloud 'here' fails: it broke \(HTTP 500"):
+        clients.connect("here")
+
+
+def test_a_cloud_that_works(keystone, tmp_path):
+    keystone(catalogue=("database",))
+    cloud = clients.connect("here")
+    assert cloud.trove.datastores.list() == []
+    assert cloud.project_id == "4242"
+    assert "4242" in cloud.identity
+
+
+def test_requests_are_remembered_by_their_ids_alone(keystone):
+    keystone(catalogue=("database",))
+    cloud = clients.connect("here")
+    assert any("GET" in each and "req-42" in each for each in cloud.requests)
+    assert not any("wrong" in each for each in cloud.requests)

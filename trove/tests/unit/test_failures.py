@@ -1,0 +1,159 @@
+"""What a run says and leaves behind when something goes wrong."""
+
+import json
+
+import pytest
+
+from trove.tests.common import paths
+from trove.tests.harness.journal import PREFIX
+from trove.tests.harness.run import Run
+
+FAILING = """
+    from trove.tests.harness.redaction import new_password, remember
+
+    def test_it(shared_instance):
+        remember("told-by-trove")
+        print("the password is told-by-trove")
+        assert "told-by-trove" == shared_instance.login.user
+"""
+
+
+def test_a_failure_leaves_its_evidence(project):
+    project.pytester.makepyfile(test_db=FAILING)
+
+    result = project.run("-m", "mysql", "--keep-instances=failed")
+
+    result.assert_outcomes(failed=1)
+    (run,) = project.runs
+    (folder,) = (run.folder / "failed").iterdir()
+    result.stdout.fnmatch_lines([f"{PREFIX}{run.id}-shared-*: HEALTHY", str(folder)])
+    assert folder.name == "test_db-test_it-mysql-9.7-debian-trixie-call"
+    assert "req-42" in (folder / "requests.log").read_text()
+    (instance,) = (each for each in folder.iterdir() if each.is_dir())
+    assert json.loads((instance / "instance.json").read_text())["status"] == "ACTIVE"
+    assert "ACTIVE/HEALTHY" in (instance / "states.log").read_text()
+    assert (instance / "console.log").read_text() == "console of server-of-it"
+
+
+def test_passwords_are_in_neither_report_nor_evidence(project):
+    project.pytester.makepyfile(test_db=FAILING)
+
+    result = project.run("-m", "mysql", "--junitxml=report.xml")
+
+    shown = [result.stdout.str(), (project.pytester.path / "report.xml").read_text()]
+    (run,) = project.runs
+    shown += [file.read_text() for file in run.folder.rglob("*") if file.is_file()]
+    assert not any(
+        "told-by-trove" in text.replace('remember("told-by-trove")', "") for text in shown
+    )
+    assert "[hidden]" in result.stdout.str()
+
+
+def test_a_failure_that_tests_share_is_collected_once(project, monkeypatch):
+    monkeypatch.setenv("FAKE_STATUS", "ERROR")
+    project.pytester.makepyfile(
+        """
+        def test_one(shared_instance): pass
+        def test_two(shared_instance): pass
+        """
+    )
+    result = project.run("-m", "mysql")
+
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["E *Error: instance * is healthy: it is ERROR after 0 s"])
+    result.stdout.no_fnmatch_line("*conftest.py*")
+    (run,) = project.runs
+    assert len(list((run.folder / "failed").iterdir())) == 1
+    assert project.cloud.all("instance") == []
+
+
+def test_an_explained_error_in_a_test_shows_the_line_of_the_test(project):
+    project.pytester.makepyfile(
+        """
+        from trove.tests.common.errors import ScenarioError
+
+        def deep():
+            raise ScenarioError("it took too long")
+
+        def test_it(cloud, target):
+            deep()
+        """
+    )
+    result = project.run("-m", "mysql")
+    result.stdout.fnmatch_lines(["*.py:7: in test_it", "E *ScenarioError: it took too long"])
+    result.stdout.no_fnmatch_line("*in deep*")
+
+
+def test_without_a_cloud_the_run_ends_at_once(project, monkeypatch):
+    monkeypatch.setenv("FAKE_CLOUD_IS_DOWN", "1")
+    project.pytester.makepyfile(
+        """
+        def test_one(shared_instance): pass
+        def test_two(shared_instance): pass
+        """
+    )
+    result = project.run("-m", "mysql")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*Exit: Keystone of cloud 'fake' can't be reached.*"])
+    assert project.runs == []
+
+
+def test_an_unknown_cloud_ends_the_run_with_those_that_are_known(project):
+    project.pytester.makepyfile("def test_one(shared_instance): pass")
+    result = project.run("-m", "mysql", "--os-cloud=nowhere")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*There is no cloud 'nowhere' * known are: fake, fake-admin.*"])
+
+
+def test_instances_are_kept_on_demand(project):
+    project.pytester.makepyfile("def test_it(shared_instance, fresh_instance): pass")
+
+    project.run("-m", "mysql", "--keep-instances=always").assert_outcomes(passed=1)
+
+    assert len(project.cloud.all("instance")) == 2
+    (run,) = project.runs
+    assert run.journal.open_entries() == []
+
+
+def test_a_fresh_instance_goes_with_its_test(project):
+    project.pytester.makepyfile(
+        """
+        def test_one(fresh_instance): pass
+        def test_two(cloud, target): assert cloud.trove.instances.list() == []
+        """
+    )
+    project.run("-m", "mysql").assert_outcomes(passed=2)
+
+
+def test_what_a_dead_run_left_on_this_cloud_is_deleted_first(project):
+    left = project.cloud.put("instance", name=f"{PREFIX}dead-db", status="ACTIVE")
+    elsewhere = project.cloud.put("instance", name=f"{PREFIX}elsewhere-db", status="ACTIVE")
+    for name, identity, resource in (
+        ("dead", "http://fake project", left),
+        ("elsewhere", "http://other project", elsewhere),
+    ):
+        run = Run(name, paths.runs() / name)
+        run.own().release()
+        run.journal.header(user="fake", admin="fake", identity=identity)
+        run.journal.created(run.journal.creating("instance", resource.name), resource.id)
+    project.pytester.makepyfile(
+        "def test_it(cloud, target): assert len(cloud.trove.instances.list()) == 1"
+    )
+
+    result = project.run("-m", "mysql")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*clean-up after run dead, which died*"])
+    assert project.cloud.all("instance") == [elsewhere]
+
+
+def test_what_could_not_be_deleted_is_told(project, monkeypatch):
+    monkeypatch.setenv("FAKE_DELETE_FAILS", "1")
+    project.pytester.makepyfile("def test_it(shared_instance): pass")
+
+    result = project.run("-m", "mysql")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*not cleaned up*", "instance trove-scenario-*: it is locked*"])
+    (run,) = project.runs
+    assert len(run.journal.open_entries()) == 1

@@ -1,0 +1,220 @@
+import contextlib
+from types import SimpleNamespace
+
+import pytest
+from troveclient import exceptions as trove_errors
+
+from trove.tests.common.errors import ScenarioError
+from trove.tests.harness import instances
+from trove.tests.harness.instances import Instance, InstanceFactory, InstanceSpec
+from trove.tests.harness.run import Run
+from trove.tests.harness.sql import AccessRefusedError, CannotConnectError
+from trove.tests.harness.timeouts import Timeouts
+from trove.tests.harness.waiting import FailedStateError
+from trove.tests.unit.fakes import FakeCloud, Resource
+
+
+class Guest:
+    """The guest behind Trove: databases and users by name, with every call noted."""
+
+    def __init__(self):
+        self.names = {"database": ["scenario"], "user": ["scenario"]}
+        self.calls = []
+
+    def api(self, kind):
+        def create(_instance, wanted):
+            self.calls += [f"create {kind} {each['name']}" for each in wanted]
+            self.names[kind] += [each["name"] for each in wanted]
+
+        def delete(_instance, name):
+            self.calls.append(f"delete {kind} {name}")
+            self.names[kind].remove(name)
+
+        def every(_instance):
+            return [Resource(name=name) for name in self.names[kind]]
+
+        return SimpleNamespace(create=create, delete=delete, list=every)
+
+
+class Dialect:
+    """A database that takes connections as told."""
+
+    def __init__(self):
+        self.outcomes = []
+
+    @contextlib.contextmanager
+    def connect(self, host, port, user, password, database, timeout):
+        if self.outcomes:
+            raise self.outcomes.pop(0)
+        yield SimpleNamespace(run=lambda statement, *_: f"{user}@{host}:{port} {statement}")
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    cloud = FakeCloud(tmp_path / "cloud")
+    cloud.guest = Guest()
+    cloud.trove.databases = cloud.guest.api("database")
+    cloud.trove.users = cloud.guest.api("user")
+    return cloud
+
+
+@pytest.fixture
+def spec():
+    return InstanceSpec("mysql", "9.7", "small", "net", 0, False, 3306, Dialect())
+
+
+@pytest.fixture
+def factory(cloud, spec):
+    return InstanceFactory(cloud, spec, Timeouts(), Run.new())
+
+
+@pytest.fixture
+def instance(factory) -> Instance:
+    return factory.request("db")
+
+
+def test_it_is_in_the_journal_before_trove_hears_of_it(cloud, factory):
+    def see(name, **_):
+        assert [entry.name for entry in factory.run.journal.open_entries()] == [name]
+        raise KeyboardInterrupt
+
+    cloud.trove.instances.create = see
+    with pytest.raises(KeyboardInterrupt):
+        factory.request("db")
+    assert len(factory.run.journal.open_entries()) == 1
+
+
+def test_a_refusal_is_one_sentence_and_nothing_to_clean_up(cloud, factory):
+    def refuse(name, **_):
+        raise trove_errors.RequestEntityTooLarge("Quota exceeded")
+
+    cloud.trove.instances.create = refuse
+    with pytest.raises(ScenarioError, match="^Trove refuses to create instance .*Quota exceeded"):
+        factory.request("db")
+    assert factory.run.journal.open_entries() == []
+
+
+def test_another_process_gets_the_same_instance(factory, instance):
+    again = factory.restore(instance.dump())
+    assert (again.id, again.name, again.login) == (instance.id, instance.name, instance.login)
+
+
+def test_a_request_says_what_is_wanted_and_no_more(spec):
+    assert spec.request() == {
+        "flavor_id": "small",
+        "datastore": "mysql",
+        "datastore_version": "9.7",
+        "nics": [{"net-id": "net"}],
+    }
+
+
+def test_a_failed_instance_ends_the_wait_with_its_fault(instance):
+    instance.show = lambda: {"status": "ERROR", "fault": {"message": "No valid host"}}
+    with pytest.raises(FailedStateError, match="fault: No valid host"):
+        instance.wait_until_healthy()
+
+
+@pytest.mark.parametrize(
+    ("shown", "settled"),
+    [
+        ({"status": "BUILD", "operating_status": ""}, False),
+        ({"status": "ACTIVE", "operating_status": ""}, False),
+        ({"status": "ACTIVE", "operating_status": "SHUTDOWN"}, False),
+        ({"status": "ACTIVE", "operating_status": "HEALTHY"}, True),
+        ({"status": "HEALTHY"}, True),  # older servers
+    ],
+    ids=str,
+)
+def test_healthy_means_active_and_the_database_well(instance, shown, settled):
+    instance.show = lambda: shown
+    assert bool(instance._look()) is settled
+
+
+@pytest.mark.parametrize(
+    ("addresses", "taken"), [(["private"], "private"), (["private", "public"], "public")]
+)
+def test_a_public_address_is_taken_first(instance, addresses, taken):
+    instance.show = lambda: {"addresses": [{"type": one, "address": one} for one in addresses]}
+    assert instance.address == taken
+
+
+def test_no_address(instance):
+    instance.show = lambda: {"addresses": None}
+    with pytest.raises(ScenarioError, match="has no address"):
+        _ = instance.address
+
+
+def test_what_a_borrower_made_is_undone_newest_first(cloud, instance):
+    with instance.borrowed():
+        instance.create_database("library")
+        instance.create_user("reader", "library")
+        cloud.guest.calls.clear()
+    assert cloud.guest.calls == ["delete user reader", "delete database library"]
+
+
+def test_what_a_borrower_deleted_is_not_deleted_again(cloud, instance):
+    with instance.borrowed():
+        instance.create_database("library")
+        instance.delete_database("library")
+        cloud.guest.calls.clear()
+    assert cloud.guest.calls == []
+
+
+def test_all_is_undone_though_one_undoing_fails(cloud, instance):
+    def borrow():
+        with instance.borrowed():
+            instance.create_database("library")
+            instance.create_user("reader")
+            cloud.guest.names["user"].remove("reader")
+
+    with pytest.raises(ValueError, match="not in list"):
+        borrow()
+    assert cloud.guest.names["database"] == ["scenario"]
+
+
+def test_a_failing_borrower_does_not_keep_it_from_being_undone(cloud, instance):
+    def borrow_and_fail():
+        with instance.borrowed():
+            instance.create_database("library")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        borrow_and_fail()
+    assert cloud.guest.names["database"] == ["scenario"]
+
+
+def test_a_connection_is_tried_again_and_a_refusal_is_not(instance, spec, monkeypatch):
+    monkeypatch.setattr(Instance, "address", "db")
+    monkeypatch.setattr(instances, "CONNECT_INTERVAL", 0)
+    spec.dialect.outcomes = [CannotConnectError("starting")]
+    assert instance.sql(instance.login, "SELECT 1") == "scenario@db:3306 SELECT 1"
+
+    spec.dialect.outcomes = [AccessRefusedError("no")]
+    with pytest.raises(AccessRefusedError):
+        instance.sql(instance.login, "SELECT 1")
+    assert instance.accepts(instance.login)
+
+
+@pytest.mark.parametrize(
+    ("answer", "volumes"),
+    [(trove_errors.HttpNotImplemented, False), (trove_errors.RequestEntityTooLarge, True)],
+)
+def test_whether_trove_has_volumes_is_told_by_what_it_refuses(cloud, spec, answer, volumes):
+    def refuse(_name, **request):
+        assert request["volume"]["size"] > 10**6
+        raise answer
+
+    cloud.trove.instances.create = refuse
+    assert instances.has_volumes(cloud, spec) is volumes
+
+
+def test_a_deleted_instance_is_out_of_the_journal(factory, instance):
+    instance.delete()
+    assert not instance.exists
+    assert factory.run.journal.open_entries() == []
+
+
+def test_changes_of_state_are_kept(factory, instance):
+    instance.wait_until_healthy()
+    trail = instances.trail(factory.run, instance.name).read_text()
+    assert trail.endswith("ACTIVE/HEALTHY\n")

@@ -1,0 +1,91 @@
+"""Shared things are made once by the run, not once by each of its workers."""
+
+import collections
+
+import pytest
+
+MADE_ONCE = ["build image", "upload", "register", "activate", "create flavor", "create instance"]
+
+
+@pytest.fixture
+def tests_on_the_instance(project):
+    project.pytester.makepyfile(
+        """
+        import time
+        import pytest
+
+        # Not shared_instance: that would keep them all on one worker.
+        @pytest.mark.parametrize("number", range(8))
+        def test_it(lasting_instance, number, worker_id, request):
+            time.sleep(0.1)
+            assert lasting_instance.status == "HEALTHY"
+            with open(request.config.rootpath / "workers", "a") as workers:
+                workers.write(worker_id + "\\n")
+        """
+    )
+    return project
+
+
+def counted(project):
+    return collections.Counter(project.cloud.calls())
+
+
+def test_four_workers_make_one_of_each_and_delete_it_at_the_end(tests_on_the_instance):
+    project = tests_on_the_instance
+
+    result = project.run("-n4", "-m", "mysql")
+
+    result.assert_outcomes(passed=8)
+    workers = set((project.pytester.path / "workers").read_text().split())
+    assert len(workers) > 1
+    calls = counted(project)
+    assert {call: calls[call] for call in MADE_ONCE} == dict.fromkeys(MADE_ONCE, 1)
+    (deleted,) = [call for call in calls if call.startswith("delete")]
+    assert deleted.startswith("delete instance trove-scenario-")
+    assert project.cloud.all("instance") == []
+    result.stdout.fnmatch_lines(["*log in to cloud fake: * s", "*instance trove-scenario-*: * s"])
+
+
+def test_one_process_does_the_same_and_a_second_run_finds_the_image(tests_on_the_instance):
+    project = tests_on_the_instance
+
+    result = project.run("-m", "mysql")
+
+    result.assert_outcomes(passed=8)
+    first = counted(project)
+    assert {call: first[call] for call in MADE_ONCE} == dict.fromkeys(MADE_ONCE, 1)
+    assert project.cloud.all("instance") == []
+    result.stdout.fnmatch_lines(["* s  trove-scenario-*-shared-*: create to healthy"])
+
+    project.run("-m", "mysql").assert_outcomes(passed=8)
+
+    again = counted(project) - first
+    assert not {"build image", "upload", "create flavor"} & set(again)
+    assert again["create instance"] == 1
+
+
+def test_a_build_that_fails_fails_once(tests_on_the_instance, monkeypatch):
+    monkeypatch.setenv("FAKE_BUILD_FAILS", "1")
+    project = tests_on_the_instance
+
+    result = project.run("-n2", "-m", "mysql")
+
+    result.assert_outcomes(errors=8)
+    assert counted(project)["build image"] == 1
+    result.stdout.fnmatch_lines(["*There is no space left to build an image.*"])
+
+
+def test_tests_of_a_shared_instance_stay_on_one_worker(project):
+    project.pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("number", range(6))
+        def test_it(shared_instance, number, worker_id, request):
+            with open(request.config.rootpath / "workers", "a") as workers:
+                workers.write(worker_id + "\\n")
+        """
+    )
+    project.run("-n2", "-m", "mysql").assert_outcomes(passed=6)
+    workers = (project.pytester.path / "workers").read_text().split()
+    assert len(set(workers)) == 1

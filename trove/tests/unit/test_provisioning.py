@@ -1,0 +1,272 @@
+"""Images, versions, flavors and networks: found where they are, made where not."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from trove.tests.common.errors import ScenarioError
+from trove.tests.harness import flavors, loading, matrix, networks
+from trove.tests.harness.flavors import FlavorSpec
+from trove.tests.harness.journal import Journal
+from trove.tests.harness.timeouts import Timeouts
+from trove.tests.unit.fakes import FakeCloud, Resource, guest_image
+
+TIMEOUTS = Timeouts()
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "journal.jsonl")
+
+
+@pytest.fixture
+def target():
+    return matrix.load().select("mysql")
+
+
+class Glance:
+    """The image service, by the calls that loading makes."""
+
+    def __init__(self):
+        self.stored = {}
+        self.refusal = None
+
+    def images(self, **query):
+        assert query["visibility"] == "all"
+        for image in self.stored.values():
+            if all(image[key] == query[key] for key in ("name", "status") if key in query):
+                yield Resource(**image, properties=image)
+
+    def get_image(self, id):
+        return Resource(**self.stored[id])
+
+    def post(self, _url, json):
+        id = f"image-{len(self.stored)}"
+        self.stored[id] = {"id": id, "status": "queued", **json}
+        return SimpleNamespace(status_code=201, json=lambda: {"id": id})
+
+    def put(self, url, data, headers):
+        if self.refusal:
+            return SimpleNamespace(status_code=413, text=self.refusal)
+        self.stored[url.split("/")[2]] |= {"status": "active", "data": data.read()}
+        return SimpleNamespace(status_code=204)
+
+
+class Trove:
+    """Trove's management of datastore versions and their parameters, with its calls."""
+
+    def __init__(self):
+        self.versions = []
+        self.parameters = {}
+        self.calls = []
+        self.client = self
+        self.mgmt_ds_versions = self
+
+    # Datastore versions
+
+    def list(self):
+        return self.versions
+
+    def get(self, id):
+        return next(version for version in self.versions if version.id == id)
+
+    def create(self, name, datastore, manager, image, active, version):
+        self.calls.append("create version")
+        facts = {"datastore_name": datastore, "manager": manager, "version": version}
+        made = Resource(id="v1", name=name, image=image, active=True, default=False, **facts)
+        self.versions.append(made)
+
+    def edit(self, id, image=None, active=None, default=None):
+        self.calls.append("edit version")
+        version = self.get(id)
+        version.image = image or version.image
+        version.default = version.default or default == "true"
+
+    # Parameters, by HTTP
+
+    def post(self, url, body):
+        return self._change("create parameter", body)
+
+    def put(self, url, body):
+        return self._change("modify parameter", body)
+
+    def _change(self, call, body):
+        self.calls.append(call)
+        rule = dict(body["configuration-parameter"])
+        rule["type"] = rule.pop("data_type")
+        self.parameters[rule["name"]] = rule
+        return SimpleNamespace(status_code=200), None
+
+
+@pytest.fixture
+def cloud(monkeypatch):
+    trove = Trove()
+    monkeypatch.setattr(
+        loading.MgmtConfigurationParameters,
+        "list_all_parameter_by_version",
+        lambda *_: [Resource(**rule) for rule in trove.parameters.values()],
+    )
+    return SimpleNamespace(image=Glance(), trove=trove)
+
+
+def load(cloud, target, journal, image):
+    version = loading.load(cloud, image, target, journal, TIMEOUTS)
+    loading.activate(cloud, version)
+    return version
+
+
+def test_loads_kernel_and_ramdisk_and_points_the_disk_at_them(cloud, target, journal, tmp_path):
+    load(cloud, target, journal, guest_image(tmp_path, manifest={"series": "2026.2"}))
+
+    kernel, ramdisk, disk = cloud.image.stored.values()
+    assert (kernel["disk_format"], kernel["container_format"]) == ("aki", "aki")
+    assert (ramdisk["disk_format"], ramdisk["container_format"]) == ("ari", "ari")
+    assert (disk["disk_format"], disk["container_format"]) == ("qcow2", "bare")
+    assert (disk["kernel_id"], disk["ramdisk_id"]) == (kernel["id"], ramdisk["id"])
+    assert disk["os_command_line"] == "root=/dev/vda"
+    assert disk["trove_image_key"] == "0123456789abcdef"
+    assert disk["trove_image_series"] == "2026.2"
+    assert disk["data"] == b"x"
+
+
+def test_registers_the_version_with_its_parameters_as_the_default(cloud, target, journal, tmp_path):
+    version = load(cloud, target, journal, guest_image(tmp_path))
+
+    (registered,) = cloud.trove.versions
+    assert version == loading.LoadedVersion("v1", "mysql", registered.name, registered.image)
+    assert registered.version == target.version.name
+    assert registered.default
+    assert set(cloud.trove.parameters) == {each.name for each in target.version.parameters}
+
+
+def test_twice_is_the_same_as_once(cloud, target, journal, tmp_path):
+    first = load(cloud, target, journal, guest_image(tmp_path))
+    images, calls = json.dumps(list(cloud.image.stored)), list(cloud.trove.calls)
+
+    assert load(cloud, target, journal, guest_image(tmp_path)) == first
+    assert json.dumps(list(cloud.image.stored)) == images
+    assert cloud.trove.calls == calls
+
+
+def test_another_image_replaces_that_of_the_version(cloud, target, journal, tmp_path):
+    first = load(cloud, target, journal, guest_image(tmp_path))
+    second = load(cloud, target, journal, guest_image(tmp_path, key="f" * 16))
+
+    assert second.id == first.id
+    assert second.image_id != first.image_id
+    assert cloud.trove.versions[0].image == second.image_id
+
+
+def test_an_interrupted_upload_is_not_used(cloud, target, journal, tmp_path):
+    load(cloud, target, journal, guest_image(tmp_path))
+    disk = list(cloud.image.stored.values())[-1]
+    disk["status"] = "saving"
+
+    assert loading.find_image(cloud, target, "0123456789abcdef") is None
+
+
+def test_an_image_of_another_key_is_not_used(cloud, target, journal, tmp_path):
+    load(cloud, target, journal, guest_image(tmp_path))
+    disk = list(cloud.image.stored.values())[-1]
+    disk["trove_image_key"] = "0123456789ab-and-not-the-rest"
+
+    assert loading.find_image(cloud, target, "0123456789abcdef") is None
+
+
+def test_a_refused_upload_is_told_and_left_in_the_journal(cloud, target, journal, tmp_path):
+    cloud.image.refusal = "Request Entity\nToo Large"
+    with pytest.raises(ScenarioError, match=r"^Glance refuses image .*Too Large \(HTTP 413\)\.$"):
+        load(cloud, target, journal, guest_image(tmp_path))
+    (entry,) = journal.open_entries()
+    assert entry.id in cloud.image.stored
+
+
+def test_what_was_loaded_is_kept(cloud, target, journal, tmp_path):
+    load(cloud, target, journal, guest_image(tmp_path))
+    assert journal.open_entries() == []
+
+
+def test_an_image_of_another_series_is_refused(cloud, target, journal, tmp_path):
+    old = guest_image(tmp_path, manifest={"series": "2020.1"})
+    with pytest.raises(ScenarioError, match=r"is of series 2020\.1, this tree of .*: build the"):
+        load(cloud, target, journal, old)
+    assert cloud.image.stored == {}
+
+
+def test_a_changed_parameter_is_modified(cloud, target, journal, tmp_path):
+    load(cloud, target, journal, guest_image(tmp_path))
+    cloud.trove.parameters["max_connections"]["max_size"] = 5
+    cloud.trove.calls.clear()
+
+    load(cloud, target, journal, guest_image(tmp_path))
+    assert cloud.trove.calls == ["modify parameter"]
+
+
+def test_a_flavor_of_the_size_is_used(tmp_path, journal):
+    cloud = FakeCloud(tmp_path / "cloud")
+    size = {"ram": 1536, "vcpus": 2, "disk": 5, "ephemeral": 2}
+    cloud.store.put("flavor", name="other", is_public=True, **size | {"ephemeral": 0})
+    theirs = cloud.store.put("flavor", name="theirs", is_public=True, **size)
+
+    assert flavors.ensure(cloud, FlavorSpec(), journal) == theirs.id
+    assert cloud.store.calls() == []
+
+
+def test_a_missing_flavor_is_made_once_and_kept(tmp_path, journal):
+    cloud = FakeCloud(tmp_path / "cloud")
+    made = flavors.ensure(cloud, FlavorSpec(), journal)
+
+    assert flavors.ensure(cloud, FlavorSpec(), journal) == made
+    assert cloud.store.calls() == ["create flavor"]
+    assert journal.open_entries() == []
+
+
+def test_an_unknown_flavor_is_refused_with_those_that_are_known(tmp_path):
+    cloud = FakeCloud(tmp_path / "cloud")
+    cloud.store.put("flavor", name="m1.tiny")
+    with pytest.raises(ScenarioError, match=r"has no flavor 'x'; known are: m1\.tiny\."):
+        flavors.named(cloud, "x")
+
+
+def test_a_flavor_too_small_is_refused(target):
+    with pytest.raises(ScenarioError, match="^A flavor of 256 MiB and 5 GiB is too small for my"):
+        flavors.check(FlavorSpec(ram_mb=256), target.datastore)
+
+
+def network_cloud(*routed):
+    known = {name: Resource(id=f"id-{name}", name=name) for name in ("blue", "red")}
+    for network in known.values():
+        network.is_router_external = False
+    external = Resource(id="id-public", name="public", is_router_external=True)
+    ports = [Resource(network_id="id-red", device_owner="compute:nova")]
+    ports += [
+        Resource(network_id=f"id-{name}", device_owner="network:router_interface")
+        for name in routed
+    ]
+    service = SimpleNamespace(
+        find_network=lambda name, **_: known.get(name),
+        networks=lambda: [*known.values(), external],
+        ports=lambda **_: ports,
+    )
+    return SimpleNamespace(name="theirs", project_id="project", network=service)
+
+
+def test_the_network_asked_for():
+    assert networks.choose(network_cloud(), "red") == "id-red"
+
+
+def test_the_only_network_with_a_router():
+    assert networks.choose(network_cloud("blue")) == "id-blue"
+
+
+@pytest.mark.parametrize("routed", [(), ("blue", "red")])
+def test_no_single_network_to_choose(routed):
+    expected = f"{len(routed)} networks of the project have a router; choose one with --network"
+    with pytest.raises(ScenarioError, match=f"{expected}. Known are: blue, red"):
+        networks.choose(network_cloud(*routed))
+
+
+def test_an_unknown_network():
+    with pytest.raises(ScenarioError, match="has no network 'x'; known are: blue, red"):
+        networks.choose(network_cloud(), "x")

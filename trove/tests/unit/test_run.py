@@ -1,0 +1,119 @@
+import os
+import threading
+
+import pytest
+
+from trove.tests.common.errors import ScenarioError
+from trove.tests.harness.run import SECRET, Run, dead_runs, forget_old_runs
+
+
+@pytest.fixture
+def run():
+    return Run.new()
+
+
+def test_a_run_leaves_nothing_on_disk_until_it_is_used(run):
+    assert not run.folder.exists()
+
+
+def test_runs_have_different_ids_and_names():
+    run = Run.new()
+    assert run.id != Run.new().id
+    assert run.name("db") != run.name("db")
+    assert run.name("db").startswith(f"trove-scenario-{run.id}-db-")
+
+
+def test_once_makes_once(run):
+    made = []
+
+    def make():
+        made.append(1)
+        return {"id": len(made)}
+
+    # Another object, as another process would have it.
+    assert run.once("it", make) == Run(run.id, run.folder).once("it", make) == {"id": 1}
+    assert len(made) == 1
+
+
+def test_once_makes_once_for_many_at_the_same_time(run):
+    made, together = [], threading.Barrier(8)
+
+    def worker():
+        together.wait()
+        run.once("it", lambda: made.append(1) or {})
+
+    threads = [threading.Thread(target=worker) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [1]
+
+
+def test_once_remembers_an_explained_failure(run):
+    def fail():
+        raise ScenarioError("no space")
+
+    with pytest.raises(ScenarioError, match="no space"):
+        run.once("it", fail)
+    with pytest.raises(ScenarioError, match="no space"):
+        run.once("it", lambda: pytest.fail("tried again"))
+
+
+def test_once_forgets_an_interruption(run):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.once("it", interrupted)
+    assert run.once("it", lambda: {"id": 1}) == {"id": 1}
+
+
+def test_a_dead_run_is_found_by_what_it_left(run):
+    lock = run.own()
+    run.journal.creating("instance", "left")
+    assert list(dead_runs()) == []
+
+    lock.release()
+    assert [dead.id for dead in dead_runs()] == [run.id]
+
+
+def test_a_dead_run_in_somebodys_hands_is_nobody_elses(run):
+    run.own().release()
+    run.journal.creating("instance", "left")
+    for _ in dead_runs():
+        assert list(dead_runs()) == []
+
+
+def test_a_run_that_cleaned_up_is_not_dead(run):
+    run.own().release()
+    run.journal.closed(run.journal.creating("instance", "gone"))
+    assert list(dead_runs()) == []
+
+
+def test_timings(run):
+    run.note_seconds("db: create to healthy", 61.5)
+    assert run.timings() == [("db: create to healthy", 61.5)]
+
+
+def test_results_are_private_and_secrets_forgotten(run):
+    run.once(f"{SECRET}db", lambda: {"password": "s3cret"})
+    run.once("image", lambda: {"id": "42"})
+    (secret,) = run.folder.glob(f"{SECRET}*.json")
+    assert secret.stat().st_mode & 0o077 == 0
+
+    run.forget_secrets()
+    assert [file.name for file in run.folder.glob("*.json")] == ["image.json"]
+
+
+def test_old_runs_are_forgotten_unless_they_left_something():
+    runs = [Run.new() for _ in range(4)]
+    for age, run in enumerate(runs):
+        run.journal.closed(run.journal.creating("instance", "db"))
+        os.utime(run.folder, (0, 1000 - age))
+    runs[3].journal.creating("instance", "left")
+    os.utime(runs[3].folder, (0, 0))
+
+    forget_old_runs(keep=1)
+
+    assert [run.folder.exists() for run in runs] == [True, False, False, True]

@@ -1,0 +1,111 @@
+import pytest
+from troveclient import exceptions as trove_errors
+
+from trove.tests.harness import sweeper
+from trove.tests.harness.journal import PREFIX, Journal
+from trove.tests.harness.timeouts import Timeouts
+from trove.tests.unit.fakes import FakeCloud
+
+TIMEOUTS = Timeouts()
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "journal.jsonl")
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    return FakeCloud(tmp_path / "cloud")
+
+
+def make(cloud, journal, kind, name, *, told=True, **attributes):
+    """Make a resource as a run does; ``told``: it lived to be told the id."""
+    entry = journal.creating(kind, name, **attributes)
+    made = cloud.store.put(kind, name=name, status="ACTIVE", **attributes)
+    if told:
+        journal.created(entry, made.id)
+    return made
+
+
+def test_deletes_in_an_order_in_which_nothing_is_in_use(cloud, journal):
+    for kind in ("flavor", "image", "datastore_version", "configuration", "instance"):
+        make(cloud, journal, kind, f"{PREFIX}1-{kind}", image="42")
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert [call.split()[1] for call in cloud.store.calls()] == [
+        "instance",
+        "configuration",
+        "datastore_version",
+        "image",
+        "flavor",
+    ]
+    assert journal.open_entries() == []
+
+
+def test_deletes_by_name_where_the_id_was_never_told(cloud, journal):
+    make(cloud, journal, "instance", f"{PREFIX}1-db", told=False)
+    make(cloud, journal, "datastore_version", "9.7", told=False, image="ours")
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert cloud.store.all("instance") == cloud.store.all("datastore_version") == []
+
+
+def test_touches_nothing_else(cloud, journal):
+    cloud.store.put("instance", name=f"{PREFIX}2-db")
+    cloud.store.put("instance", name="theirs")
+    cloud.store.put("datastore_version", name="9.7", image="theirs")
+    journal.creating("instance", f"{PREFIX}1-db")
+    journal.creating("instance", "theirs")  # not a name that this project gives
+    journal.creating("datastore_version", "9.7", image="ours")
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert cloud.store.calls() == []
+    assert journal.open_entries() == []
+
+
+def test_what_is_gone_already_is_fine(cloud, journal):
+    journal.created(journal.creating("instance", f"{PREFIX}1-db"), "42")
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+    assert journal.open_entries() == []
+
+
+def test_one_failure_does_not_keep_the_rest(cloud, journal):
+    stuck = make(cloud, journal, "instance", f"{PREFIX}1-stuck")
+    make(cloud, journal, "instance", f"{PREFIX}1-db")
+    delete = cloud.trove.instances.delete
+
+    def refuse_one(id):
+        if id == stuck.id:
+            raise trove_errors.Forbidden("it has replicas")
+        delete(id)
+
+    cloud.trove.instances.delete = refuse_one
+
+    (problem,) = sweeper.sweep(journal, cloud, cloud, TIMEOUTS)
+
+    assert problem.startswith(f"instance {PREFIX}1-stuck ({stuck.id}): it has replicas")
+    assert [each.name for each in cloud.store.all("instance")] == [stuck.name]
+    assert [entry.name for entry in journal.open_entries()] == [stuck.name]
+
+
+def test_an_instance_still_being_built_is_deleted_by_force(cloud, journal):
+    built = make(cloud, journal, "instance", f"{PREFIX}1-db")
+    admin, reset = FakeCloud(cloud.store.folder), []
+    admin.trove.instances.reset_status = reset.append
+    delete = cloud.trove.instances.delete
+
+    def refuse_until_reset(id):
+        if not reset:
+            raise trove_errors.UnprocessableEntity("is not ready")
+        delete(id)
+
+    cloud.trove.instances.delete = refuse_until_reset
+
+    assert sweeper.sweep(journal, cloud, admin, TIMEOUTS) == []
+    assert reset == [built.id]
+    assert cloud.store.all("instance") == []
