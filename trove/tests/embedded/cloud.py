@@ -22,6 +22,7 @@ PORTS = {
     "placement": 8778,
     "nova": 8774,
     "neutron": 9696,
+    "cinder": 8776,
     "trove": 8779,
 }
 _SECRETS = (

@@ -16,6 +16,7 @@ _WSGI_MODULES = {
     "placement": "placement.wsgi.api",
     "nova": "nova.wsgi.osapi_compute",
     "neutron": "neutron.wsgi.api",
+    "cinder": "cinder.wsgi.api",
 }
 _AT_START = (
     "keystone/keystone.conf",
@@ -24,6 +25,7 @@ _AT_START = (
     "nova/nova.conf",
     "neutron/neutron.conf",
     "neutron/plugins/ml2/ml2_conf.ini",
+    "cinder/cinder.conf",
     "trove/trove-guestagent.conf",
     "rabbitmq/rabbitmq.conf",
     "rabbitmq/rabbitmq-env.conf",

@@ -15,6 +15,7 @@ _CATALOGUE = {
     "placement": ("placement", ""),
     "nova": ("compute", "/v2.1"),
     "neutron": ("network", ""),
+    "cinder": ("volumev3", "/v3/%(project_id)s"),
     "trove": ("database", "/v1.0/%(project_id)s"),
 }
 TENANT_NETWORK = "private"

@@ -23,6 +23,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
         *_placement(cloud, settings),
         *_neutron(cloud, settings, seeding),
         *_nova(cloud, settings),
+        *_cinder(cloud, settings),
         *_trove(cloud, settings),
     ]
 
@@ -337,6 +338,18 @@ def _nova(cloud: Cloud, settings: Settings) -> list[Unit]:
             after=("nova-compute",),
             commands=((manage, "cell_v2", "discover_hosts"),),
         ),
+    ]
+
+
+def _cinder(cloud: Cloud, settings: Settings) -> list[Unit]:
+    """Return Cinder's API alone, without a volume service behind it.
+
+    Trove asks it for an instance's volumes even where it is set up to use none.
+    """
+    manage = f"{settings.venv}/bin/cinder-manage"
+    return [
+        Task(name="cinder-database", after=("mariadb",), commands=((manage, "db", "sync"),)),
+        _wsgi(cloud, settings, "cinder", ("cinder-database", "identity")),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,11 +10,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from trove.tests.common import progress
+from trove.tests.common import progress, registries
 from trove.tests.common.errors import ScenarioError
 
 _MAKING = ".making"
 _GIB = 1024**3
+_BLOCK_DEVICES = Path("/sys/block")
 
 
 def content_key(parts: Iterable[Path | str]) -> str:
@@ -49,13 +51,13 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
     Of several processes one makes it, and the others wait for that. What a
     killed process left half made is removed.
     """
+    remove_leftovers(folder.parent)
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         if folder.is_dir():
             return folder
-        remove_leftovers(folder.parent)
         making = folder.with_name(folder.name + _MAKING)
         _discard(making)
         making.mkdir()
@@ -105,7 +107,8 @@ def _discard(making: Path) -> None:
     if not making.exists():
         return
     for device in _loop_devices(making):
-        subprocess.run(["losetup", "--detach", device], check=False)
+        detach = ["losetup", "--detach", device]
+        subprocess.run(detach, check=False, env={**os.environ, "PATH": search_path()})
     shutil.rmtree(making)
 
 
@@ -115,14 +118,11 @@ def _loop_devices(folder: Path) -> list[str]:
     The name of the folder itself must do: what was attached in a mount
     namespace that is gone is not always listed with its whole path.
     """
-    listed = subprocess.run(
-        ["losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    pairs = (line.partition(" ") for line in listed.splitlines())
-    return [device for device, _, file in pairs if f"/{folder.name}/" in file]
+    return [
+        f"/dev/{backing.parts[-3]}"
+        for backing in _BLOCK_DEVICES.glob("loop*/loop/backing_file")
+        if f"/{folder.name}/" in backing.read_text()
+    ]
 
 
 def isolated(argv: Sequence[str | Path]) -> list[str | Path]:
@@ -136,6 +136,11 @@ def isolated(argv: Sequence[str | Path]) -> list[str | Path]:
     return [*death, *namespaces, *argv]
 
 
+def search_path() -> str:
+    """Return ``PATH`` with the folders of system programs, which not every root has in it."""
+    return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
 def require_programs(programs: dict[str, str]) -> None:
     """Check that programs are installed.
 
@@ -145,12 +150,29 @@ def require_programs(programs: dict[str, str]) -> None:
     Raises:
         ScenarioError: one or more are missing.
     """
-    missing = {package for program, package in programs.items() if not shutil.which(program)}
+    path = search_path()
+    missing = {
+        package for program, package in programs.items() if not shutil.which(program, path=path)
+    }
     if missing:
         raise ScenarioError(
             "Building a guest image needs programs that are not installed: "
             f"apt-get install {' '.join(sorted(missing))}"
         )
+
+
+def require_mirror() -> str:
+    """Return the Debian mirror that this machine is set up for.
+
+    Raises:
+        ScenarioError: there is none.
+    """
+    mirror = registries.debian_mirrors().get("main")
+    if mirror is None:
+        raise ScenarioError(
+            "apt has no Debian mirror configured, which guest images are made from."
+        )
+    return mirror
 
 
 def require_space(folder: Path, gib: float) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from trove.tests.common import commands, paths, progress, registries
+from trove.tests.common import commands, paths, progress
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import building
 from trove.tests.harness.matrix import Version
@@ -97,15 +97,11 @@ def _make(version: Version, folder: Path) -> None:
 
 def _download(version: Version, tools: list[str], folder: Path, log: Path) -> list[Path]:
     """Have apt pick and fetch packages and all they depend on, as if none were installed."""
-    mirror = registries.debian_mirrors().get("main")
-    if mirror is None:
-        raise ScenarioError(
-            "apt has no Debian mirror configured, which guest images are made from."
-        )
     archives = folder / "archives"
     for needed in (folder / "lists" / "partial", archives / "partial"):
         needed.mkdir(parents=True)
     (folder / "status").touch()
+    mirror = building.require_mirror()
     sources = folder / "sources.list"
     sources.write_text(f"deb [signed-by={KEYRING}] {mirror} {version.container.suite} main\n")
     settings = {
@@ -148,7 +144,8 @@ def _initialise(version: Version, root: Path, log: Path) -> None:
     shutil.copy(recipe_folder(version) / "initialise", root / "initialise")
     what = f"Preparing the data directory of {version.container_image}"
     argv = ["sh", "-eu", "-c", _INITIALISE, root]
-    commands.run(building.isolated(argv), log=log, what=what, timeout=300)
+    environment = {"PATH": building.search_path()}
+    commands.run(building.isolated(argv), log=log, what=what, env=environment, timeout=300)
     (root / "initialise").unlink()
     found = (root / "VERSION").read_text().strip()
     (root / "VERSION").unlink()

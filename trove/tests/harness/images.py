@@ -17,11 +17,12 @@ from trove.tests.harness import building, containers
 from trove.tests.harness.matrix import Target
 
 # Free disk that a build needs at its peak, in GiB.
-BUILD_SPACE = 7
+BUILD_SPACE = 4
 
 # Program that a build calls to the Debian package that has it.
 PROGRAMS = {
     "debootstrap": "debootstrap",
+    "ps": "procps",
     "fstrim": "util-linux",
     "mkfs.ext4": "e2fsprogs",
     "qemu-img": "qemu-utils",
@@ -137,6 +138,7 @@ def _check_machine() -> None:
         raise ScenarioError(
             f"Guest images are built on Debian only, and this is {distribution or 'unknown'}."
         )
+    building.require_mirror()
     building.require_programs(PROGRAMS | containers.PROGRAMS)
     building.require_space(paths.images(), BUILD_SPACE)
 
@@ -169,14 +171,13 @@ def _build_disk(
     scratch = folder / "scratch"
     scratch.mkdir()
     registry = registries.uv_environment()
-    mirrors = registries.debian_mirrors()
     environment = {
         **registry,
-        "PATH": f"{programs}:{os.environ['PATH']}:/usr/sbin:/sbin",
+        "PATH": f"{programs}:{building.search_path()}",
         "TMP_DIR": str(scratch),
         "ELEMENTS_PATH": str(paths.ELEMENTS),
         "DIB_RELEASE": target.distro.release,
-        "DIB_DISTRIBUTION_MIRROR": mirrors["main"],
+        "DIB_DISTRIBUTION_MIRROR": building.require_mirror(),
         "DIB_APT_MINIMAL_CREATE_INTERFACES": "0",
         "DIB_IMAGE_CACHE": str(scratch),
         "DIB_LOCKFILES": str(scratch),
@@ -189,8 +190,8 @@ def _build_disk(
         "DIB_TROVE_LOCAL_REGISTRIES": " ".join(_local_folders(registry)),
         "DIB_TROVE_UV": uv.find_uv_bin(),
     }
-    if "security" in mirrors:
-        environment["DIB_DEBIAN_SECURITY_MIRROR"] = mirrors["security"]
+    if security := registries.debian_mirrors().get("security"):
+        environment["DIB_DEBIAN_SECURITY_MIRROR"] = security
     output = ["-a", "amd64", "-t", "raw", "-o", folder / "image"]
     create = [programs / "disk-image-create", "-n", *output, target.distro.element, *ELEMENTS]
     commands.run(

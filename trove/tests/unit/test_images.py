@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import threading
 
 import pytest
@@ -155,18 +154,23 @@ class TestMadeOnce:
         assert made == [1]
 
     def test_loop_devices_of_a_killed_build_are_detached(self, tmp_path, monkeypatch):
-        calls = []
-
-        def run(argv, **_):
-            calls.append(argv)
-            listed = "/dev/loop3 /x/image.making/scratch/i.raw (deleted)\n/dev/loop4 /y/i.raw\n"
-            return subprocess.CompletedProcess(argv, 0, stdout=listed)
-
+        files = {"loop3": "/x/image.making/scratch/i.raw (deleted)", "loop4": "/y/i.raw"}
+        for device, file in files.items():
+            backing = tmp_path / "block" / device / "loop" / "backing_file"
+            backing.parent.mkdir(parents=True)
+            backing.write_text(file)
+        detached = []
+        monkeypatch.setattr(building, "_BLOCK_DEVICES", tmp_path / "block")
+        monkeypatch.setattr(building.subprocess, "run", lambda argv, **_: detached.append(argv[-1]))
         (tmp_path / "image.making").mkdir()
-        monkeypatch.setattr(building.subprocess, "run", run)
         building.made_once(tmp_path / "image", lambda _folder: None)
-        detached = [argv[-1] for argv in calls if "--detach" in argv]
         assert detached == ["/dev/loop3"]
+
+    def test_what_a_killed_build_left_goes_even_if_nothing_is_to_be_made(self, tmp_path):
+        (tmp_path / "image").mkdir()
+        (tmp_path / "other.making").mkdir()
+        building.made_once(tmp_path / "image", lambda _folder: None)
+        assert not (tmp_path / "other.making").exists()
 
 
 class TestEnsureImage:
@@ -191,10 +195,18 @@ class TestEnsureImage:
         with pytest.raises(ScenarioError, match="on Debian only, and this is fedora"):
             images.ensure_image(target)
 
+    def test_needs_a_mirror(self, target, home, monkeypatch):
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        monkeypatch.setattr(registries, "host_distribution", lambda: ("debian", "12"))
+        monkeypatch.setattr(registries, "debian_mirrors", dict)
+        with pytest.raises(ScenarioError, match="no Debian mirror"):
+            images.ensure_image(target)
+
     def test_names_the_missing_packages(self, target, home, monkeypatch):
         monkeypatch.setattr(os, "geteuid", lambda: 0)
         monkeypatch.setattr(registries, "host_distribution", lambda: ("debian", "12"))
-        monkeypatch.setattr(shutil, "which", lambda program: program != "qemu-img" or None)
+        monkeypatch.setattr(registries, "debian_mirrors", lambda: {"main": "mirror"})
+        monkeypatch.setattr(shutil, "which", lambda program, **_: program != "qemu-img")
         with pytest.raises(ScenarioError, match="apt-get install qemu-utils"):
             images.ensure_image(target)
 
@@ -202,8 +214,20 @@ class TestEnsureImage:
         usage = shutil.disk_usage("/")._replace(free=1024**3 // 2)
         monkeypatch.setattr(os, "geteuid", lambda: 0)
         monkeypatch.setattr(registries, "host_distribution", lambda: ("debian", "12"))
-        monkeypatch.setattr(shutil, "which", lambda program: program)
+        monkeypatch.setattr(registries, "debian_mirrors", lambda: {"main": "mirror"})
+        monkeypatch.setattr(shutil, "which", lambda program, **_: program)
         monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
         with pytest.raises(ScenarioError, match=r"needs \d+ GiB in .* and 0\.5 GiB are free"):
             images.ensure_image(target)
         assert not any(paths.images().glob("*.making"))
+
+
+def test_folders_of_local_indexes_are_found(tmp_path):
+    (tmp_path / "index/simple").mkdir(parents=True)
+    (tmp_path / "wheels").mkdir()
+    registry = {
+        "UV_DEFAULT_INDEX": "https://index.example/simple",
+        "UV_INDEX": f"file://{tmp_path}/index/simple",
+        "UV_FIND_LINKS": f"{tmp_path}/wheels {tmp_path}/absent",
+    }
+    assert images._local_folders(registry) == [f"{tmp_path}/index", f"{tmp_path}/wheels"]
