@@ -41,6 +41,7 @@ DATABASES = (
     "nova",
     "nova_cell0",
     "neutron",
+    "cinder",
     "trove",
 )
 

@@ -4,7 +4,7 @@ import shutil
 
 from filelock import FileLock, Timeout
 
-from trove.tests.common import paths, progress, release
+from trove.tests.common import machine, paths, progress, release
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import (
     clouds_yaml,
@@ -19,6 +19,8 @@ from trove.tests.embedded.startup import Startup, task_environment
 from trove.tests.embedded.units import Service
 
 _LOCK_TIMEOUT = 900
+DISK_NEEDED = 12
+WAY_OUT = ", or set OS_CLOUD to test another cloud"
 
 
 def _locked(cloud: Cloud) -> FileLock:
@@ -35,7 +37,7 @@ def up(cloud: Cloud, hypervisor_name: str = hypervisor.AUTO) -> Settings:
     Raises:
         ScenarioError: something it needs is missing, or a service did not start.
     """
-    packages.check_machine()
+    machine.require("The embedded cloud", gib=DISK_NEEDED, way_out=WAY_OUT)
     try:
         with _locked(cloud):
             return _up(cloud, hypervisor_name)
@@ -47,9 +49,8 @@ def up(cloud: Cloud, hypervisor_name: str = hypervisor.AUTO) -> Settings:
 
 
 def _up(cloud: Cloud, hypervisor_name: str) -> Settings:
-    preparations = paths.home() / "logs" / "packages.log"
-    packages.install_system_packages(preparations)
-    venv = packages.services_environment(preparations)
+    machine.install_packages("embedded")
+    venv = packages.services_environment(paths.home() / "logs" / "services.log")
     running, init = cloud.settings, cloud.init
     if init and running and running.venv == str(venv):
         if hypervisor_name not in (hypervisor.AUTO, running.hypervisor):

@@ -14,7 +14,6 @@ from trove.tests.common import progress, registries
 from trove.tests.common.errors import ScenarioError
 
 _MAKING = ".making"
-_GIB = 1024**3
 _BLOCK_DEVICES = Path("/sys/block")
 
 
@@ -141,26 +140,6 @@ def search_path() -> str:
     return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
-def require_programs(programs: dict[str, str]) -> None:
-    """Check that programs are installed.
-
-    Args:
-        programs: program to the Debian package it comes with.
-
-    Raises:
-        ScenarioError: one or more are missing.
-    """
-    path = search_path()
-    missing = {
-        package for program, package in programs.items() if not shutil.which(program, path=path)
-    }
-    if missing:
-        raise ScenarioError(
-            "Building a guest image needs programs that are not installed: "
-            f"apt-get install {' '.join(sorted(missing))}"
-        )
-
-
 def require_mirror() -> str:
     """Return the Debian mirror that this machine is set up for.
 
@@ -173,18 +152,3 @@ def require_mirror() -> str:
             "apt has no Debian mirror configured, which guest images are made from."
         )
     return mirror
-
-
-def require_space(folder: Path, gib: float) -> None:
-    """Check that a file system has room for ``gib`` GiB.
-
-    Raises:
-        ScenarioError: it has not; the text says how much was needed and found.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free / _GIB
-    if free < gib:
-        raise ScenarioError(
-            f"Building a guest image needs {gib:.0f} GiB in {folder} and {free:.1f} GiB are free: "
-            "make room, or name another folder in TROVE_SCENARIO_HOME."
-        )

@@ -17,13 +17,6 @@ from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import building
 from trove.tests.harness.matrix import Version
 
-PROGRAMS = {
-    "dpkg-deb": "dpkg",
-    "gpgv": "gpgv",
-    "tar": "tar",
-    "unshare": "util-linux",
-    "losetup": "util-linux",
-}
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 # The same content makes the same image: no clock goes into it.

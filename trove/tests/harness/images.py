@@ -11,8 +11,7 @@ from typing import Any
 
 import uv
 
-from trove.tests.common import commands, paths, progress, registries, release
-from trove.tests.common.errors import ScenarioError
+from trove.tests.common import commands, machine, paths, progress, registries, release
 from trove.tests.harness import building, containers
 from trove.tests.harness.matrix import Target
 
@@ -20,15 +19,6 @@ from trove.tests.harness.matrix import Target
 BUILD_SPACE = 4
 
 # Program that a build calls to the Debian package that has it.
-PROGRAMS = {
-    "debootstrap": "debootstrap",
-    "ps": "procps",
-    "fstrim": "util-linux",
-    "mkfs.ext4": "e2fsprogs",
-    "qemu-img": "qemu-utils",
-    "setpriv": "util-linux",
-    "sudo": "sudo",
-}
 
 # A kernel that the hypervisor starts gets this and nothing else. Without AppArmor
 # (which docker would want its tools for) and SELinux; the rest is for speed, above
@@ -131,16 +121,9 @@ def _facts(target: Target) -> dict[str, Any]:
 
 def _check_machine() -> None:
     """Check that an image can be built on this machine, before any work is done."""
-    if os.geteuid() != 0:
-        raise ScenarioError("Building a guest image needs root: run this as root.")
-    distribution, _ = registries.host_distribution()
-    if distribution != "debian":
-        raise ScenarioError(
-            f"Guest images are built on Debian only, and this is {distribution or 'unknown'}."
-        )
+    machine.require("Building a guest image", gib=BUILD_SPACE)
     building.require_mirror()
-    building.require_programs(PROGRAMS | containers.PROGRAMS)
-    building.require_space(paths.images(), BUILD_SPACE)
+    machine.install_packages("image")
 
 
 def _make(target: Target, folder: Path) -> None:

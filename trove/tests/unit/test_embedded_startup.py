@@ -6,7 +6,7 @@ import time
 import pytest
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.embedded import hypervisor, packages
+from trove.tests.embedded import hypervisor
 from trove.tests.embedded.addresses import RANGE, Addresses
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.startup import Startup
@@ -62,27 +62,3 @@ def test_clouds_of_different_slots_share_no_address():
     assert first.everything.subnet_of(RANGE)
     networks = [first.public, first.management, first.tenant]
     assert all(network.subnet_of(first.everything) for network in networks)
-
-
-def test_without_root_the_way_out_is_named(monkeypatch):
-    monkeypatch.setattr(packages.os, "geteuid", lambda: 1000)
-    with pytest.raises(ScenarioError, match=r"needs root.*OS_CLOUD"):
-        packages.check_machine()
-
-
-def test_another_distribution_is_named_with_the_way_out(monkeypatch):
-    monkeypatch.setattr(packages.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(packages.registries, "host_distribution", lambda: ("fedora", "44"))
-    with pytest.raises(ScenarioError, match=r"fedora 44.*OS_CLOUD"):
-        packages.check_machine()
-
-
-def test_too_little_disk_says_how_much_is_needed(monkeypatch, tmp_path):
-    monkeypatch.setenv("TROVE_SCENARIO_HOME", str(tmp_path))
-    monkeypatch.setattr(packages.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(packages.registries, "host_distribution", lambda: ("debian", "12"))
-    monkeypatch.setattr(packages, "DISK_NEEDED", 1 << 60)
-    with pytest.raises(
-        ScenarioError, match=r"GB free and the embedded cloud needs \d+ GB.*OS_CLOUD"
-    ):
-        packages.check_machine()

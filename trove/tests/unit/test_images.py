@@ -184,42 +184,12 @@ class TestEnsureImage:
         assert image.manifest == {"series": "x"}
         assert "root=/dev/vda" in image.kernel_command_line
 
-    def test_needs_root(self, target, home, monkeypatch):
-        monkeypatch.setattr(os, "geteuid", lambda: 1000)
-        with pytest.raises(ScenarioError, match="needs root"):
-            images.ensure_image(target)
-
-    def test_needs_debian(self, target, home, monkeypatch):
-        monkeypatch.setattr(os, "geteuid", lambda: 0)
-        monkeypatch.setattr(registries, "host_distribution", lambda: ("fedora", "44"))
-        with pytest.raises(ScenarioError, match="on Debian only, and this is fedora"):
-            images.ensure_image(target)
-
     def test_needs_a_mirror(self, target, home, monkeypatch):
         monkeypatch.setattr(os, "geteuid", lambda: 0)
         monkeypatch.setattr(registries, "host_distribution", lambda: ("debian", "12"))
         monkeypatch.setattr(registries, "debian_mirrors", dict)
         with pytest.raises(ScenarioError, match="no Debian mirror"):
             images.ensure_image(target)
-
-    def test_names_the_missing_packages(self, target, home, monkeypatch):
-        monkeypatch.setattr(os, "geteuid", lambda: 0)
-        monkeypatch.setattr(registries, "host_distribution", lambda: ("debian", "12"))
-        monkeypatch.setattr(registries, "debian_mirrors", lambda: {"main": "mirror"})
-        monkeypatch.setattr(shutil, "which", lambda program, **_: program != "qemu-img")
-        with pytest.raises(ScenarioError, match="apt-get install qemu-utils"):
-            images.ensure_image(target)
-
-    def test_says_how_much_disk_is_missing(self, target, home, monkeypatch):
-        usage = shutil.disk_usage("/")._replace(free=1024**3 // 2)
-        monkeypatch.setattr(os, "geteuid", lambda: 0)
-        monkeypatch.setattr(registries, "host_distribution", lambda: ("debian", "12"))
-        monkeypatch.setattr(registries, "debian_mirrors", lambda: {"main": "mirror"})
-        monkeypatch.setattr(shutil, "which", lambda program, **_: program)
-        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-        with pytest.raises(ScenarioError, match=r"needs \d+ GiB in .* and 0\.5 GiB are free"):
-            images.ensure_image(target)
-        assert not any(paths.images().glob("*.making"))
 
 
 def test_folders_of_local_indexes_are_found(tmp_path):

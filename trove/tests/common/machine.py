@@ -1,0 +1,88 @@
+"""What this machine must be, have and get installed for root's work: clouds and images."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bindep.depends import Depends
+from filelock import FileLock
+
+from trove.tests.common import paths, progress, registries
+from trove.tests.common.commands import run
+from trove.tests.common.errors import ScenarioError
+
+_GIB = 1024**3
+_POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def require(what: str, *, gib: float, way_out: str = "") -> None:
+    """Say at once what this machine lacks and nothing here can install.
+
+    Args:
+        what: what is about to be done, as the subject of a sentence.
+        gib: room in GiB that it takes below ``TROVE_SCENARIO_HOME``.
+        way_out: what else the user can do, to end a sentence with.
+
+    Raises:
+        ScenarioError: no root, another distribution than Debian, too little disk.
+    """
+    if os.geteuid() != 0:
+        raise ScenarioError(f"{what} needs root: run this as root{way_out}.")
+    distribution, version = registries.host_distribution()
+    if distribution != "debian":
+        found = f"{distribution} {version}".strip() or "unknown"
+        raise ScenarioError(f"{what} needs Debian and this is {found}: use a Debian{way_out}.")
+    home = paths.home()
+    home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(home).free / _GIB
+    if free < gib:
+        raise ScenarioError(
+            f"{what} needs {gib:.0f} GiB in {home} and {free:.1f} GiB are free: make room,"
+            f" name another folder in TROVE_SCENARIO_HOME{way_out}."
+        )
+
+
+def missing_packages(*profiles: str) -> list[str]:
+    """Return the packages of bindep.txt's profiles that are not installed."""
+    wanted = Depends((paths.ROOT / "bindep.txt").read_text(), filename="bindep.txt")
+    active = [*profiles, *wanted.platform_profiles()]
+    faults = wanted.check_rules(wanted.active_rules(active))
+    lacking = (names for kind, names in faults if kind == "missing")
+    return sorted({name for names in lacking for name in names})
+
+
+def install_packages(*profiles: str) -> None:
+    """Install with apt what bindep.txt's profiles name and this machine lacks.
+
+    Raises:
+        ScenarioError: apt failed.
+    """
+    folder = paths.home() / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "apt.lock"):
+        if lacking := missing_packages(*profiles):
+            with progress.step(f"system packages ({len(lacking)} missing)"), _no_daemon_starts():
+                _install(lacking, folder / "apt.log")
+
+
+def _install(packages: list[str], log: Path) -> None:
+    apt, what = {"DEBIAN_FRONTEND": "noninteractive"}, "Installing system packages"
+    run(["apt-get", "update", "-q"], log=log, what=what, env=apt)
+    options = ["-y", "-q", "--no-install-recommends"]
+    run(["apt-get", "install", *options, *packages], log=log, what=what, env=apt)
+
+
+@contextmanager
+def _no_daemon_starts() -> Iterator[None]:
+    """Keep packages from starting their daemons on the host while they install."""
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink()

@@ -1,0 +1,41 @@
+"""What a machine lacks is said at once, in one sentence that names a way out."""
+
+import pytest
+
+from trove.tests.common import machine
+from trove.tests.common.errors import ScenarioError
+
+
+@pytest.fixture(autouse=True)
+def debian_root(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("TROVE_SCENARIO_HOME", str(tmp_path))
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(machine.registries, "host_distribution", lambda: ("debian", "12"))
+
+
+def test_a_debian_with_root_and_room_will_do():
+    machine.require("The cloud", gib=0)
+
+
+def test_without_root_the_way_out_is_named(monkeypatch):
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    with pytest.raises(ScenarioError, match=r"The cloud needs root.*, or set OS_CLOUD\.$"):
+        machine.require("The cloud", gib=0, way_out=", or set OS_CLOUD")
+
+
+def test_another_distribution_is_named(monkeypatch):
+    monkeypatch.setattr(machine.registries, "host_distribution", lambda: ("fedora", "44"))
+    with pytest.raises(ScenarioError, match="needs Debian and this is fedora 44"):
+        machine.require("The cloud", gib=0)
+
+
+def test_too_little_disk_says_how_much_is_needed_and_found():
+    with pytest.raises(ScenarioError, match=r"needs 1000000 GiB in .* and [\d.]+ GiB are free"):
+        machine.require("The cloud", gib=1e6)
+
+
+def test_only_the_packages_of_the_profiles_asked_for_are_missed(monkeypatch, tmp_path):
+    (tmp_path / "bindep.txt").write_text("no-such-cloud [embedded]\nno-such-image [image]\n")
+    monkeypatch.setattr(machine.paths, "ROOT", tmp_path)
+    assert machine.missing_packages("image") == ["no-such-image"]
+    assert machine.missing_packages("embedded", "image") == ["no-such-cloud", "no-such-image"]
