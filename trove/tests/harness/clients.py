@@ -21,6 +21,7 @@ from troveclient.v1.client import Client
 
 from trove.tests.common import paths
 from trove.tests.common.errors import ScenarioError
+from trove.tests.harness import redaction
 
 REQUEST_TIMEOUT = 120  # seconds; a server that is silent for longer is down
 REQUESTS_REMEMBERED = 300
@@ -178,6 +179,7 @@ def _region(name: str) -> CloudRegion:
 
 def _log_in(name: str, region: CloudRegion, session: Any) -> None:
     auth = region.config.get("auth", {})
+    redaction.remember(auth.get("password", ""))
     url = auth.get("auth_url", "(no auth_url)")
     try:
         session.get_token()

@@ -1,9 +1,12 @@
 """Passwords: made here, remembered here, and taken out of all that is shown."""
 
+import re
 import secrets
 
 HIDDEN = "[hidden]"
 _known: set[str] = set()
+# A guest agent may log its statements, with passwords that only it knows.
+_IN_STATEMENTS = re.compile(r"(IDENTIFIED\s(?:WITH\s\S+\s)?BY\s+)'[^']*'", re.IGNORECASE)
 
 
 def new_password() -> str:
@@ -19,7 +22,7 @@ def remember(secret: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Return ``text`` without any secret known to this process."""
+    """Return ``text`` without any secret known to this process, or set in SQL."""
     for secret in _known:
         text = text.replace(secret, HIDDEN)
-    return text
+    return _IN_STATEMENTS.sub(rf"\1'{HIDDEN}'", text)

@@ -19,3 +19,8 @@ def test_an_empty_secret_hides_nothing():
 
 def test_a_login_does_not_show_its_password():
     assert "s3cret" not in repr(Login("demo", "s3cret"))
+
+
+def test_a_password_in_a_statement_is_hidden_though_nobody_here_knows_it():
+    logged = "CREATE USER `os_admin`@`localhost` IDENTIFIED BY 'made in the guest';"
+    assert redact(logged) == "CREATE USER `os_admin`@`localhost` IDENTIFIED BY '[hidden]';"
