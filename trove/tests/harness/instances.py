@@ -170,6 +170,7 @@ class Instance:
         self.name = entry.name
         self.login = login
         self.database = database
+        self.requested_at = time.monotonic()
         self._entry = entry
         self._journal = factory.run.journal
         self._trail = trail(factory.run, self.name)
