@@ -37,12 +37,14 @@ class Settings:
 
     Attributes:
         series: the server series.
+        tree: hash of the code and templates that configured it.
         venv: folder of the services' virtual environment; its name has the pins' key.
         hypervisor: name of the hypervisor that runs the guests.
         slot: which part of the address range the cloud uses.
     """
 
     series: str
+    tree: str
     venv: str
     hypervisor: str
     slot: int = 0

@@ -6,6 +6,7 @@ from pathlib import Path
 import jinja2
 from openstack.network.v2.port import Port
 
+from trove.tests.common import content, release
 from trove.tests.embedded.cloud import PORTS, Cloud, Settings
 from trove.tests.embedded.units import Service
 
@@ -44,6 +45,11 @@ DATABASES = (
     "cinder",
     "trove",
 )
+
+
+def key() -> str:
+    """Return a hash of all in this tree that shapes a cloud; another place is another tree."""
+    return content.key([str(release.TEMPLATES), Path(__file__).parent])
 
 
 def _environment() -> jinja2.Environment:

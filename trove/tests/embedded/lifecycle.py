@@ -31,8 +31,8 @@ def _locked(cloud: Cloud) -> FileLock:
 def up(cloud: Cloud, hypervisor_name: str = hypervisor.AUTO) -> Settings:
     """Bring the cloud up, or attach to it where it runs already.
 
-    A cloud whose start was not completed, or whose pins are not this tree's, is
-    replaced.
+    A cloud whose start was not completed, or that another tree or other pins
+    configured, is replaced.
 
     Raises:
         ScenarioError: something it needs is missing, or a service did not start.
@@ -52,7 +52,7 @@ def _up(cloud: Cloud, hypervisor_name: str) -> Settings:
     machine.install_packages("embedded")
     venv = packages.services_environment(paths.home() / "logs" / "services.log")
     running, init = cloud.settings, cloud.init
-    if init and running and running.venv == str(venv):
+    if init and running and (running.tree, running.venv) == (configuration.key(), str(venv)):
         if hypervisor_name not in (hypervisor.AUTO, running.hypervisor):
             raise ScenarioError(
                 f"The cloud {cloud.name} runs with --hypervisor {running.hypervisor}:"
@@ -60,9 +60,19 @@ def _up(cloud: Cloud, hypervisor_name: str) -> Settings:
             )
         clouds_yaml.add(cloud)
         return running
+    if init:
+        progress.say(
+            f"the running cloud {cloud.name} is not this tree's, or not complete: replaced"
+        )
     _remove(cloud)
     chosen = hypervisor.choose(hypervisor_name)
-    settings = Settings(release.load().series, str(venv), chosen.name, cloud.net.slot)
+    settings = Settings(
+        series=release.load().series,
+        tree=configuration.key(),
+        venv=str(venv),
+        hypervisor=chosen.name,
+        slot=cloud.net.slot,
+    )
     with progress.step(f"embedded cloud {cloud.name} (guests run by {chosen.name})"):
         _start(cloud, settings)
     return settings

@@ -1,13 +1,12 @@
 """The services of the series, installed from the Python package index."""
 
-import hashlib
 import shutil
 import sys
 from pathlib import Path
 
 from filelock import FileLock
 
-from trove.tests.common import paths, progress, registries, release
+from trove.tests.common import content, paths, progress, registries, release
 from trove.tests.common.commands import run
 
 
@@ -21,8 +20,7 @@ def services_environment(log: Path) -> Path:
         ScenarioError: the package index could not be reached or the build failed.
     """
     series = release.load()
-    pins = "\n".join(series.requirements) + release.CONSTRAINTS.read_text() + sys.version
-    key = hashlib.sha256(pins.encode()).hexdigest()[:12]
+    key = content.key([*series.requirements, release.CONSTRAINTS, sys.version])
     environments = paths.home() / "services"
     final = environments / f"{series.series}-{key}"
     environments.mkdir(parents=True, exist_ok=True)

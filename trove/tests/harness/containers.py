@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from trove.tests.common import commands, paths, progress
+from trove.tests.common import commands, content, paths, progress
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import building
 from trove.tests.harness.matrix import Version
@@ -52,9 +52,7 @@ def recipe_folder(version: Version) -> Path:
 def key(version: Version) -> str:
     """Return a hash of all that goes into the image of ``version``."""
     facts = {"name": version.container_image, **asdict(version.container)}
-    return building.content_key(
-        [json.dumps(facts, sort_keys=True), recipe_folder(version), Path(__file__)]
-    )
+    return content.key([json.dumps(facts, sort_keys=True), recipe_folder(version), Path(__file__)])
 
 
 def ensure_container_image(version: Version) -> ContainerImage:

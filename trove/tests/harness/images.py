@@ -11,7 +11,7 @@ from typing import Any
 
 import uv
 
-from trove.tests.common import commands, machine, paths, progress, registries, release
+from trove.tests.common import commands, content, machine, paths, progress, registries, release
 from trove.tests.harness import building, containers
 from trove.tests.harness.matrix import Target
 
@@ -65,7 +65,7 @@ class GuestImage:
 
 def key(target: Target) -> str:
     """Return a hash of all that goes into the image of ``target``."""
-    return building.content_key(
+    return content.key(
         [
             json.dumps(_facts(target), sort_keys=True),
             containers.key(target.version),
@@ -111,7 +111,7 @@ def _facts(target: Target) -> dict[str, Any]:
     pinned = release.load()
     return {
         "series": pinned.series,
-        "elements": building.content_key([paths.ELEMENTS]),
+        "elements": content.key([paths.ELEMENTS]),
         "agent_version": pinned.trove,
         "datastore": target.datastore.name,
         "datastore_version": target.version.name,

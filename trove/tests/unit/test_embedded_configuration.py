@@ -9,7 +9,7 @@ from trove.tests.embedded import configuration, services
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.units import Service
 
-SETTINGS = Settings(series="2026.2", venv="/venv", hypervisor="qemu")
+SETTINGS = Settings(series="2026.2", tree="", venv="/venv", hypervisor="qemu")
 
 
 @pytest.fixture
