@@ -10,7 +10,7 @@ test: $(TOX)  ## lint, unit tests, the mysql scenario, the embedded cloud's own 
 	$(TOX) run -e lint,unit,scenario-mysql,embedded
 
 clean: ## end the embedded cloud and forget the environments
-	test ! -x .tox/scenario/bin/trove-cloud || .tox/scenario/bin/trove-cloud down
+	test ! -x .tox/scenario-mysql/bin/trove-cloud || .tox/scenario-mysql/bin/trove-cloud down
 	rm -rf .tox .venv
 
 $(TOX): integration/release/constraints.txt

@@ -12,6 +12,12 @@ import sys
 from pathlib import Path
 
 HOST_NAME = "embedded"
+KERNEL_SETTINGS = {
+    "ip_forward": 1,
+    # Guests' devices are in the namespace itself. For a guest's question about one
+    # of the cloud's addresses only the network that the address is in has the answer.
+    "conf/all/arp_ignore": 1,
+}
 OWN_TREES = ("run", "var")
 EXPECTED_FOLDERS = (
     "run/lock",
@@ -60,7 +66,8 @@ def main() -> None:
     arrange_mounts(cloud)
     socket.sethostname(HOST_NAME)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")
+    for setting, value in KERNEL_SETTINGS.items():
+        Path("/proc/sys/net/ipv4", setting).write_text(f"{value}\n")
     os.chdir("/")
     configuration = str(cloud / "supervisord.conf")
     os.execv(supervisord, [supervisord, "--configuration", configuration])

@@ -85,7 +85,7 @@ def _start(cloud: Cloud, settings: Settings) -> None:
         long_running = [unit for unit in everything if isinstance(unit, Service)]
         configuration.write_all(cloud, settings, long_running)
         init = namespaces.create(cloud.folder, f"{settings.venv}/bin/supervisord")
-        namespaces.connect(init, cloud.net, cloud.log("network"))
+        namespaces.connect(init, cloud.net, cloud.folder, cloud.log("network"))
         Startup(cloud, init, task_environment(settings.venv)).run(everything)
         clouds_yaml.add(cloud)
         cloud.mark_ready(settings)
@@ -111,7 +111,7 @@ def _end(cloud: Cloud) -> None:
     """End every process, mount and link of the cloud."""
     if init := cloud.init:
         namespaces.destroy(init)
-    namespaces.disconnect(cloud.net)
+    namespaces.disconnect(cloud.net, cloud.folder)
     clouds_yaml.remove(cloud)
 
 

@@ -135,16 +135,30 @@ def raise_fence() -> None:
     )
 
 
-def connect(init: psutil.Process, net: Addresses, log: Path) -> None:
-    """Link the host and the cloud, and route the cloud's addresses into it.
+def _owner(link: str) -> str | None:
+    """Return the folder of the cloud that a network interface of the host leads to."""
+    try:
+        return Path("/sys/class/net", link, "ifalias").read_text().strip()
+    except OSError:
+        return None
+
+
+def connect(init: psutil.Process, net: Addresses, folder: Path, log: Path) -> None:
+    """Link the host and the cloud in ``folder``, and route its addresses into it.
 
     Raises:
         ScenarioError: the link could not be made.
     """
     raise_fence()
     link, inside = net.link, "uplink"
+    if (owner := _owner(link)) is not None:
+        raise ScenarioError(
+            f"The network interface {link} is there already, of {owner or 'something else'}:"
+            " end that with trove-cloud down, with its TROVE_SCENARIO_HOME."
+        )
     for argv in (
         f"ip link add {link} type veth peer name {inside} netns {init.pid}",
+        f"ip link set {link} alias {folder}",
         f"ip address add {net.host}/{net.link_prefix} dev {link}",
         f"ip link set {link} up",
     ):
@@ -161,6 +175,7 @@ def connect(init: psutil.Process, net: Addresses, log: Path) -> None:
     )
 
 
-def disconnect(net: Addresses) -> None:
-    """Remove the host's end of the link, if the kernel has not yet."""
-    subprocess.run(["ip", "link", "delete", net.link], check=False, stderr=subprocess.DEVNULL)
+def disconnect(net: Addresses, folder: Path) -> None:
+    """Remove the host's end of the link to the cloud in ``folder``, if the kernel has not yet."""
+    if _owner(net.link) == str(folder):
+        subprocess.run(["ip", "link", "delete", net.link], check=False, stderr=subprocess.DEVNULL)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import PORTS, REGION, Cloud, Settings
+from trove.tests.embedded.configuration import MANAGEMENT_DEVICE
 from trove.tests.embedded.seeding import Seeding
 from trove.tests.embedded.units import Seed, Service, Task, Unit
 
@@ -252,6 +253,22 @@ def _placement(cloud: Cloud, settings: Settings) -> list[Unit]:
     ]
 
 
+def _firewall() -> list[tuple[str, ...]]:
+    """Return the rules that leave guests one way in: their agents', to the message queue."""
+    new = ("-m", "conntrack", "--ctstate", "NEW")
+    rules = (
+        # What a guest sends goes through the switch; the kernel is not to take it directly.
+        ("INPUT", "-i", "tap+", "-j", "DROP"),
+        ("FORWARD", "-i", "tap+", "-j", "DROP"),
+        ("INPUT", "-i", MANAGEMENT_DEVICE, "-p", "tcp", "--dport", "5672", "-j", "ACCEPT"),
+        ("INPUT", "-i", MANAGEMENT_DEVICE, *new, "-j", "REJECT"),
+        ("INPUT", "-i", "br-ex", *new, "-j", "REJECT"),
+        ("FORWARD", "-i", "br-ex", *new, "-j", "REJECT"),
+        ("FORWARD", "-i", MANAGEMENT_DEVICE, "-j", "REJECT"),
+    )
+    return [("iptables", "--append", *rule) for rule in rules]
+
+
 def _neutron(cloud: Cloud, settings: Settings, seeding: Seeding) -> list[Unit]:
     manage = f"{settings.venv}/bin/neutron-db-manage"
     files = ("neutron/neutron.conf", "neutron/plugins/ml2/ml2_conf.ini")
@@ -288,7 +305,7 @@ def _neutron(cloud: Cloud, settings: Settings, seeding: Seeding) -> list[Unit]:
         Task(
             name="management-port",
             after=("networks",),
-            commands=(("/bin/sh", "/etc/trove/management-port"),),
+            commands=(("/bin/sh", "/etc/trove/management-port"), *_firewall()),
         ),
     ]
 
