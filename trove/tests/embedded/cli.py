@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--hypervisor",
         default=hypervisor.AUTO,
-        metavar="|".join([hypervisor.AUTO, *hypervisor.KINDS]),
+        choices=[hypervisor.AUTO, *hypervisor.KINDS],
         help="what runs the guests; auto takes kvm where a probe guest really runs",
     )
     up.set_defaults(action=_up)
