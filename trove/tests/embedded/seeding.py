@@ -122,7 +122,7 @@ class Seeding:
             # Addresses are not translated: who connects to a database sees its own.
             external_gateway_info={"network_id": external, "enable_snat": False},
         )
-        network.add_interface_to_router(router, subnet_id=subnet.id)
+        network.add_interface_to_router(router, subnet.id)
         return router.external_gateway_info["external_fixed_ips"][0]["ip_address"]
 
     def _management_network(self, gateway: str) -> None:
