@@ -208,14 +208,12 @@ def _switching(cloud: Cloud) -> list[Unit]:
 
 def _keystone(cloud: Cloud, settings: Settings, seeding: Seeding) -> list[Unit]:
     manage = f"{settings.venv}/bin/keystone-manage"
-    keys = cloud.state / "keystone"
-    (keys / "fernet").mkdir(parents=True, exist_ok=True, mode=0o700)
-    (keys / "credential").mkdir(parents=True, exist_ok=True, mode=0o700)
     owner = ("--keystone-user", "root", "--keystone-group", "root")
     return [
         Task(
             name="keystone-database",
             after=("mariadb",),
+            folders=("keystone/fernet", "keystone/credential"),
             commands=(
                 (manage, "db_sync"),
                 (manage, "fernet_setup", *owner),
@@ -236,11 +234,14 @@ def _keystone(cloud: Cloud, settings: Settings, seeding: Seeding) -> list[Unit]:
 
 
 def _glance(cloud: Cloud, settings: Settings) -> list[Unit]:
-    for name in ("images", "tasks", "staging"):
-        (cloud.state / "glance" / name).mkdir(parents=True, exist_ok=True)
     manage = f"{settings.venv}/bin/glance-manage"
     return [
-        Task(name="glance-database", after=("mariadb",), commands=((manage, "db_sync"),)),
+        Task(
+            name="glance-database",
+            after=("mariadb",),
+            folders=("glance/images", "glance/tasks", "glance/staging"),
+            commands=((manage, "db_sync"),),
+        ),
         _wsgi(cloud, settings, "glance", ("glance-database", "identity")),
     ]
 
@@ -299,7 +300,10 @@ def _neutron(cloud: Cloud, settings: Settings, seeding: Seeding) -> list[Unit]:
                 f"{settings.venv}/bin/neutron-ovn-maintenance-worker",
                 *(word for file in files for word in ("--config-file", f"/etc/{file}")),
             ),
-            ready=probes.logs(cloud.log("neutron-ovn-maintenance-worker"), "(?i)maintenance"),
+            ready=probes.logs(
+                cloud.log("neutron-ovn-maintenance-worker"),
+                r"OVN maintenance task \S+ finished",
+            ),
         ),
         Seed(name="networks", after=("neutron",), action=seeding.networks),
         Task(
@@ -312,12 +316,12 @@ def _neutron(cloud: Cloud, settings: Settings, seeding: Seeding) -> list[Unit]:
 
 def _nova(cloud: Cloud, settings: Settings) -> list[Unit]:
     manage = f"{settings.venv}/bin/nova-manage"
-    (cloud.state / "nova" / "instances").mkdir(parents=True, exist_ok=True)
     files = ("nova/nova.conf",)
     return [
         Task(
             name="nova-database",
             after=("mariadb",),
+            folders=("nova/instances",),
             commands=(
                 (manage, "api_db", "sync"),
                 (manage, "cell_v2", "map_cell0"),

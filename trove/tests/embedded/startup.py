@@ -91,6 +91,8 @@ class Startup:
                 )
 
     def _run_task(self, task: Task) -> None:
+        for folder in task.folders:
+            (self._cloud.state / folder).mkdir(parents=True, mode=0o700)
         for command in task.commands:
             if self._cancelled.is_set():
                 raise CancelledError

@@ -42,9 +42,17 @@ class Service(Unit):
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Unit):
-    """Programs run inside the cloud, one after the other, each to its end."""
+    """Programs run inside the cloud, one after the other, each to its end.
+
+    Attributes:
+        commands: the programs with their arguments.
+        folders: what they, and the service that follows, find made below the
+            cloud's state.
+        environment: variables beside those all tasks have.
+    """
 
     commands: tuple[tuple[str, ...], ...]
+    folders: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
