@@ -12,7 +12,7 @@ import psutil
 from trove.tests.common import paths, release
 from trove.tests.embedded import namespaces
 from trove.tests.embedded.addresses import Addresses
-from trove.tests.embedded.hypervisor import KINDS, Hypervisor
+from trove.tests.embedded.hypervisor import KINDS
 from trove.tests.embedded.init import HOST_NAME
 
 REGION = "RegionOne"
@@ -150,11 +150,6 @@ class Cloud:
             "region": REGION,
             "host_name": HOST_NAME,
             "venv": settings.venv,
-            "hypervisor": hypervisor(settings),
+            "hypervisor": KINDS[settings.hypervisor],
             "templates": release.TEMPLATES,
         }
-
-
-def hypervisor(settings: Settings) -> Hypervisor:
-    """Return the hypervisor that the settings name."""
-    return KINDS[settings.hypervisor]

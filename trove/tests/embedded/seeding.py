@@ -7,7 +7,7 @@ import openstack
 from openstack.connection import Connection
 
 from trove.tests.embedded import configuration
-from trove.tests.embedded.cloud import PORTS, REGION, Cloud, Settings
+from trove.tests.embedded.cloud import REGION, Cloud, Settings
 from trove.tests.embedded.init import HOST_NAME
 
 _CATALOGUE = {
@@ -66,7 +66,7 @@ class Seeding:
 
         def add_endpoint(name: str, kind: str, suffix: str) -> None:
             entry = identity.create_service(name=name, type=kind)
-            url = f"http://{self._cloud.net.api}:{PORTS[name]}{suffix}"
+            url = self._cloud.url(name) + suffix
             for interface in ("public", "internal", "admin"):
                 identity.create_endpoint(
                     service_id=entry.id, interface=interface, url=url, region_id=REGION

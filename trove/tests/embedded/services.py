@@ -45,6 +45,11 @@ def _wsgi(cloud: Cloud, settings: Settings, name: str, after: tuple[str, ...]) -
     )
 
 
+def _reads(configuration: Sequence[str]) -> list[str]:
+    """Return the options that name a service's configuration files, below /etc."""
+    return [word for file in configuration for word in ("--config-file", f"/etc/{file}")]
+
+
 def _worker(
     cloud: Cloud,
     settings: Settings,
@@ -60,7 +65,7 @@ def _worker(
         after=after,
         command=(
             f"{settings.venv}/bin/{name}",
-            *(word for file in configuration for word in ("--config-file", f"/etc/{file}")),
+            *_reads(configuration),
         ),
         ready=probes.consumes(str(cloud.net.api), cloud.secrets["rabbitmq"], queue),
     )
@@ -277,7 +282,7 @@ def _neutron(cloud: Cloud, settings: Settings, seeding: Seeding) -> list[Unit]:
         Task(
             name="neutron-database",
             after=("mariadb",),
-            commands=((manage, "--config-file", f"/etc/{files[0]}", "upgrade", "heads"),),
+            commands=((manage, *_reads(files[:1]), "upgrade", "heads"),),
         ),
         _wsgi(
             cloud,
@@ -298,7 +303,7 @@ def _neutron(cloud: Cloud, settings: Settings, seeding: Seeding) -> list[Unit]:
             after=("neutron",),
             command=(
                 f"{settings.venv}/bin/neutron-ovn-maintenance-worker",
-                *(word for file in files for word in ("--config-file", f"/etc/{file}")),
+                *_reads(files),
             ),
             ready=probes.logs(
                 cloud.log("neutron-ovn-maintenance-worker"),
@@ -384,7 +389,7 @@ def _trove(cloud: Cloud, settings: Settings) -> list[Unit]:
         Service(
             name="trove",
             after=ready,
-            command=(f"{settings.venv}/bin/trove-api", "--config-file", f"/etc/{files[0]}"),
+            command=(f"{settings.venv}/bin/trove-api", *_reads(files)),
             ready=probes.answers_http(f"http://{cloud.net.api}:{PORTS['trove']}/"),
         ),
         _worker(
