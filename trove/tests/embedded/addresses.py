@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 RANGE = IPv4Network("198.18.0.0/15")
+_PREFIX = 20
+SLOTS = 1 << (_PREFIX - RANGE.prefixlen)
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Addresses:
     @property
     def everything(self) -> IPv4Network:
         """All addresses of this cloud; the host routes them into it."""
-        return list(RANGE.subnets(new_prefix=20))[self.slot]
+        return list(RANGE.subnets(new_prefix=_PREFIX))[self.slot]
 
     def _subnet(self, number: int) -> IPv4Network:
         return list(self.everything.subnets(new_prefix=24))[number]

@@ -29,6 +29,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "--name",
+        default=Cloud().name,
+        help="which cloud; several run side by side (default: $TROVE_CLOUD_NAME, else %(default)s)",
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     up = verbs.add_parser("up", help="start the cloud and write its clouds.yaml entries")
     up.add_argument(
@@ -108,7 +113,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     end_on_signals()
     try:
-        return arguments.action(Cloud(), arguments)
+        return arguments.action(Cloud(arguments.name), arguments)
     except ScenarioError as error:
         print(f"trove-cloud: {error}", file=sys.stderr)
         return 1

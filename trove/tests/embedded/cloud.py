@@ -1,33 +1,26 @@
 """One embedded cloud: its folder on disk, its secrets and its settings."""
 
 import json
+import os
 import secrets
 import shutil
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import psutil
 
 from trove.tests.common import paths, release
 from trove.tests.embedded import namespaces
 from trove.tests.embedded.addresses import Addresses
+from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.hypervisor import KINDS
 from trove.tests.embedded.init import HOST_NAME
 
 REGION = "RegionOne"
-PORTS = {
-    "keystone": 5000,
-    "glance": 9292,
-    "placement": 8778,
-    "nova": 8774,
-    "neutron": 9696,
-    "cinder": 8776,
-    "trove": 8779,
-}
 _SECRETS = (
     *("admin", "demo", "database", "rabbitmq", "taskmanager_messages", "instance_keys"),
-    *PORTS,
+    *COMPONENTS,
 )
 
 
@@ -40,14 +33,24 @@ class Settings:
         tree: hash of the code and templates that configured it.
         venv: folder of the services' virtual environment; its name has the pins' key.
         hypervisor: name of the hypervisor that runs the guests.
-        slot: which part of the address range the cloud uses.
+        components: the OpenStack services it has.
     """
 
     series: str
     tree: str
     venv: str
     hypervisor: str
-    slot: int = 0
+    components: tuple[str, ...] = tuple(COMPONENTS)
+
+    @classmethod
+    def load(cls, text: str) -> Self:
+        """Return the settings that ``dump`` wrote.
+
+        Raises:
+            ValueError, TypeError, KeyError: the text is something else.
+        """
+        data = json.loads(text)
+        return cls(**{**data, "components": tuple(data["components"])})
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,16 @@ class Cloud:
     """An embedded cloud, running or not.
 
     Attributes:
-        name: names the folder and, after ``trove-``, the entry in clouds.yaml.
+        name: names the folder and, after ``trove-``, the entry in clouds.yaml;
+            ``TROVE_CLOUD_NAME`` names the default one.
     """
 
-    name: str = "embedded"
-    net: Addresses = field(default_factory=Addresses)
+    name: str = field(default_factory=lambda: os.environ.get("TROVE_CLOUD_NAME", "embedded"))
+
+    @property
+    def net(self) -> Addresses:
+        """The addresses it claimed when its folders were made."""
+        return Addresses(int((self.folder / "slot").read_text()))
 
     @property
     def folder(self) -> Path:
@@ -103,9 +111,9 @@ class Cloud:
     def url(self, service: str) -> str:
         """Return the base URL of a service's API."""
         suffix = "/v3" if service == "keystone" else ""
-        return f"http://{self.net.api}:{PORTS[service]}{suffix}"
+        return f"http://{self.net.api}:{COMPONENTS[service].port}{suffix}"
 
-    @cached_property
+    @property
     def secrets(self) -> dict[str, str]:
         """The passwords of this cloud, generated when it is first started."""
         file = self.folder / "secrets.json"
@@ -123,8 +131,8 @@ class Cloud:
     def settings(self) -> Settings | None:
         """What this cloud was started with; None unless its start was completed."""
         try:
-            return Settings(**json.loads((self.folder / "ready.json").read_text()))
-        except (OSError, ValueError, TypeError):
+            return Settings.load((self.folder / "ready.json").read_text())
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def mark_ready(self, settings: Settings) -> None:
@@ -133,12 +141,17 @@ class Cloud:
         part.write_text(json.dumps(asdict(settings)))
         part.replace(self.folder / "ready.json")
 
-    def make_folders(self) -> None:
-        """Create the empty folders of a new cloud, readable by its owner alone."""
+    def make_folders(self, slot: int = 0) -> None:
+        """Create the empty folders of a new cloud, readable by its owner alone.
+
+        Args:
+            slot: which part of the address range it claimed.
+        """
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, mode=0o700)
         for name in ("logs", "state", "etc"):
             (self.folder / name).mkdir()
+        (self.folder / "slot").write_text(f"{slot}\n")
 
     def context(self, settings: Settings) -> dict:
         """Return what the configuration templates refer to."""
@@ -146,7 +159,7 @@ class Cloud:
             "cloud": self,
             "net": self.net,
             "secret": self.secrets,
-            "endpoint": {service: self.url(service) for service in PORTS},
+            "endpoint": {service: self.url(service) for service in COMPONENTS},
             "region": REGION,
             "host_name": HOST_NAME,
             "venv": settings.venv,

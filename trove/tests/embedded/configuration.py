@@ -7,44 +7,18 @@ import jinja2
 from openstack.network.v2.port import Port
 
 from trove.tests.common import content, release
-from trove.tests.embedded.cloud import PORTS, Cloud, Settings
+from trove.tests.embedded.cloud import Cloud, Settings
+from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.units import Service
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_WSGI_MODULES = {
-    "keystone": "keystone.wsgi.api",
-    "glance": "glance.wsgi.api",
-    "placement": "placement.wsgi.api",
-    "nova": "nova.wsgi.osapi_compute",
-    "neutron": "neutron.wsgi.api",
-    "cinder": "cinder.wsgi.api",
-}
-_AT_START = (
-    "keystone/keystone.conf",
-    "glance/glance-api.conf",
-    "placement/placement.conf",
-    "nova/nova.conf",
-    "neutron/neutron.conf",
-    "neutron/plugins/ml2/ml2_conf.ini",
-    "cinder/cinder.conf",
-    "trove/trove-guestagent.conf",
+_FOUNDATIONS = (
     "rabbitmq/rabbitmq.conf",
     "rabbitmq/rabbitmq-env.conf",
     "libvirt/qemu.conf",
     "libvirt/libvirtd.conf",
 )
 MANAGEMENT_DEVICE = "trove-mgmt"
-DATABASES = (
-    "keystone",
-    "glance",
-    "placement",
-    "nova_api",
-    "nova",
-    "nova_cell0",
-    "neutron",
-    "cinder",
-    "trove",
-)
 
 
 def key() -> str:
@@ -74,12 +48,15 @@ def write(template: str, target: Path, context: dict) -> None:
 def write_all(cloud: Cloud, settings: Settings, services: list[Service]) -> None:
     """Write all that is known before the first service starts."""
     context = cloud.context(settings)
-    for name in _AT_START:
+    chosen = {name: COMPONENTS[name] for name in settings.components}
+    for name in (*_FOUNDATIONS, *(file for part in chosen.values() for file in part.files)):
         write(name, cloud.etc / name, context)
-    for service, module in _WSGI_MODULES.items():
-        target = cloud.etc / "gunicorn" / f"{service}.py"
-        write("gunicorn/gunicorn.py", target, {"module": module, "port": PORTS[service]})
-    write("mariadb/init.sql", cloud.etc / "mariadb.sql", {**context, "databases": DATABASES})
+    for name, part in chosen.items():
+        if part.wsgi:
+            target = cloud.etc / "gunicorn" / f"{name}.py"
+            write("gunicorn/gunicorn.py", target, {"module": part.wsgi, "port": part.port})
+    databases = [name for part in chosen.values() for name in part.databases]
+    write("mariadb/init.sql", cloud.etc / "mariadb.sql", {**context, "databases": databases})
     supervisor = {**context, "services": services}
     write("supervisor/supervisord.conf", cloud.folder / "supervisord.conf", supervisor)
     # nova wants this file beside its configuration.

@@ -10,11 +10,13 @@ from trove.tests.embedded import (
     clouds_yaml,
     configuration,
     hypervisor,
+    links,
     namespaces,
     packages,
     services,
 )
 from trove.tests.embedded.cloud import Cloud, Settings
+from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.startup import Startup, task_environment
 from trove.tests.embedded.units import Service
 
@@ -71,7 +73,7 @@ def _up(cloud: Cloud, hypervisor_name: str) -> Settings:
         tree=configuration.key(),
         venv=str(venv),
         hypervisor=chosen.name,
-        slot=cloud.net.slot,
+        components=tuple(COMPONENTS),
     )
     with progress.step(f"embedded cloud {cloud.name} (guests run by {chosen.name})"):
         _start(cloud, settings)
@@ -79,13 +81,13 @@ def _up(cloud: Cloud, hypervisor_name: str) -> Settings:
 
 
 def _start(cloud: Cloud, settings: Settings) -> None:
-    cloud.make_folders()
     try:
+        cloud.make_folders(links.claim(cloud.folder))
         everything = services.units(cloud, settings)
         long_running = [unit for unit in everything if isinstance(unit, Service)]
         configuration.write_all(cloud, settings, long_running)
         init = namespaces.create(cloud.folder, f"{settings.venv}/bin/supervisord")
-        namespaces.connect(init, cloud.net, cloud.folder, cloud.log("network"))
+        links.connect(init, cloud.net, cloud.log("network"))
         Startup(cloud, init, task_environment(settings.venv)).run(everything)
         clouds_yaml.add(cloud)
         cloud.mark_ready(settings)
@@ -111,7 +113,7 @@ def _end(cloud: Cloud) -> None:
     """End every process, mount and link of the cloud."""
     if init := cloud.init:
         namespaces.destroy(init)
-    namespaces.disconnect(cloud.net, cloud.folder)
+    links.release(cloud.folder)
     clouds_yaml.remove(cloud)
 
 

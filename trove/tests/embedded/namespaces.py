@@ -1,4 +1,4 @@
-"""The bundle of namespaces a cloud lives in, and its link to the host.
+"""The bundle of namespaces a cloud lives in.
 
 The supervisor is the init of the PID namespace: when it ends, the kernel ends
 every process of the cloud, and with the last one go its mounts and links.
@@ -15,10 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from trove.tests.common.commands import run, tail
+from trove.tests.common.commands import tail
 from trove.tests.common.errors import ScenarioError
-from trove.tests.embedded import addresses
-from trove.tests.embedded.addresses import Addresses
 
 _KINDS = ("--net", "--pid", "--mount", "--uts", "--ipc")
 
@@ -121,61 +119,3 @@ def enter(init: psutil.Process, argv: Sequence[str | Path]) -> list[str]:
     """Return the command line that runs ``argv`` inside the cloud."""
     words = [str(word) for word in argv]
     return ["nsenter", "--target", str(init.pid), *_KINDS, "--wdns=/", "--", *words]
-
-
-def raise_fence() -> None:
-    """Make the whole address range unreachable unless a cloud claims a part.
-
-    The route stays when clouds end: that is what keeps a stale clouds.yaml
-    from sending its requests to whoever lies behind the default route.
-    """
-    subprocess.run(
-        ["ip", "route", "replace", "unreachable", str(addresses.RANGE), "metric", "4000"],
-        check=True,
-    )
-
-
-def _owner(link: str) -> str | None:
-    """Return the folder of the cloud that a network interface of the host leads to."""
-    try:
-        return Path("/sys/class/net", link, "ifalias").read_text().strip()
-    except OSError:
-        return None
-
-
-def connect(init: psutil.Process, net: Addresses, folder: Path, log: Path) -> None:
-    """Link the host and the cloud in ``folder``, and route its addresses into it.
-
-    Raises:
-        ScenarioError: the link could not be made.
-    """
-    raise_fence()
-    link, inside = net.link, "uplink"
-    if (owner := _owner(link)) is not None:
-        raise ScenarioError(
-            f"The network interface {link} is there already, of {owner or 'something else'}:"
-            " end that with trove-cloud down, with its TROVE_SCENARIO_HOME."
-        )
-    for argv in (
-        f"ip link add {link} type veth peer name {inside} netns {init.pid}",
-        f"ip link set {link} alias {folder}",
-        f"ip address add {net.host}/{net.link_prefix} dev {link}",
-        f"ip link set {link} up",
-    ):
-        run(argv.split(), log=log, what="Linking the embedded cloud to this machine")
-    for argv in (
-        f"ip address add {net.api}/{net.link_prefix} dev {inside}",
-        f"ip link set {inside} up",
-    ):
-        run(enter(init, argv.split()), log=log, what="Linking this machine to the embedded cloud")
-    run(
-        f"ip route add {net.everything} via {net.api} dev {link}".split(),
-        log=log,
-        what="Routing the embedded cloud's addresses",
-    )
-
-
-def disconnect(net: Addresses, folder: Path) -> None:
-    """Remove the host's end of the link to the cloud in ``folder``, if the kernel has not yet."""
-    if _owner(net.link) == str(folder):
-        subprocess.run(["ip", "link", "delete", net.link], check=False, stderr=subprocess.DEVNULL)

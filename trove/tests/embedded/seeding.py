@@ -8,16 +8,9 @@ from openstack.connection import Connection
 
 from trove.tests.embedded import configuration
 from trove.tests.embedded.cloud import REGION, Cloud, Settings
+from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.init import HOST_NAME
 
-_CATALOGUE = {
-    "glance": ("image", ""),
-    "placement": ("placement", ""),
-    "nova": ("compute", "/v2.1"),
-    "neutron": ("network", ""),
-    "cinder": ("volumev3", "/v3/%(project_id)s"),
-    "trove": ("database", "/v1.0/%(project_id)s"),
-}
 TENANT_NETWORK = "private"
 
 
@@ -72,13 +65,18 @@ class Seeding:
                     service_id=entry.id, interface=interface, url=url, region_id=REGION
                 )
 
+        catalogue = {
+            name: entry
+            for name in self._settings.components
+            if (entry := COMPONENTS[name].catalogue)
+        }
         with ThreadPoolExecutor(max_workers=4) as pool:
             jobs = [
                 pool.submit(add_user, name, project.id, [service.id, roles["admin"].id])
-                for name in _CATALOGUE
+                for name in catalogue
             ]
             jobs.append(pool.submit(add_user, "demo", demo.id, [roles["member"].id]))
-            jobs += [pool.submit(add_endpoint, name, *where) for name, where in _CATALOGUE.items()]
+            jobs += [pool.submit(add_endpoint, name, *where) for name, where in catalogue.items()]
             for job in jobs:
                 job.result()
 

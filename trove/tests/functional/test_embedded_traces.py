@@ -14,20 +14,18 @@ import psutil
 import pytest
 
 from trove.tests.common import paths
-from trove.tests.embedded import lifecycle, namespaces
-from trove.tests.embedded.addresses import Addresses
+from trove.tests.embedded import lifecycle, links
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.supervision import RUNNING, Supervisor
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs_root: namespaces are made")
 
-TRIAL = Cloud("trial", Addresses(slot=1))
+TRIAL = Cloud("trial")
 _BRING_UP = """
 from trove.tests.embedded import cli, lifecycle
-from trove.tests.embedded.addresses import Addresses
 from trove.tests.embedded.cloud import Cloud
 cli.end_on_signals()
-lifecycle.up(Cloud("trial", Addresses(slot=1)), "qemu")
+lifecycle.up(Cloud("trial"), "qemu")
 """
 
 
@@ -89,7 +87,7 @@ def look() -> Machine:
 def machine(tmp_path, monkeypatch) -> Iterator[Machine]:
     """The machine before the test; afterwards it must look the same."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "openstack" / "clouds.yaml"))
-    namespaces.raise_fence()  # the one thing that stays, on purpose
+    links.raise_fence()  # the one thing that stays, on purpose
     lifecycle.down(TRIAL)
     before = look()
     yield before

@@ -1,0 +1,91 @@
+"""The link between this machine and a cloud, and the fence around the clouds' addresses.
+
+A cloud claims its part of the address range by making the link of that number:
+the kernel gives a name once, so two clouds never share a part.
+"""
+
+import subprocess
+from pathlib import Path
+
+import psutil
+
+from trove.tests.common.commands import run
+from trove.tests.common.errors import ScenarioError
+from trove.tests.embedded import addresses
+from trove.tests.embedded.addresses import Addresses
+from trove.tests.embedded.namespaces import enter
+
+_INSIDE = "uplink"
+
+
+def raise_fence() -> None:
+    """Make the whole address range unreachable unless a cloud claims a part.
+
+    The route stays when clouds end: that is what keeps a stale clouds.yaml
+    from sending its requests to whoever lies behind the default route.
+    """
+    subprocess.run(
+        ["ip", "route", "replace", "unreachable", str(addresses.RANGE), "metric", "4000"],
+        check=True,
+    )
+
+
+def claim(folder: Path) -> int:
+    """Claim a free part of the address range for the cloud in ``folder``; return its number.
+
+    Raises:
+        ScenarioError: all parts are taken, or no link could be made.
+    """
+    raise_fence()
+    for slot in range(addresses.SLOTS):
+        link = Addresses(slot).link
+        made = subprocess.run(
+            ["ip", "link", "add", link, "type", "veth", "peer", "name", f"{link}-in"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode == 0:
+            subprocess.run(["ip", "link", "set", link, "alias", str(folder)], check=True)
+            return slot
+        if not Path("/sys/class/net", link).exists():
+            raise ScenarioError(f"This machine makes no network link: {made.stderr.strip()}")
+    raise ScenarioError(
+        f"All {addresses.SLOTS} address ranges for embedded clouds are taken: end one with"
+        " trove-cloud down, with its --name and TROVE_SCENARIO_HOME."
+    )
+
+
+def connect(init: psutil.Process, net: Addresses, log: Path) -> None:
+    """Move the far end of the claimed link into the cloud, and route its addresses there.
+
+    Raises:
+        ScenarioError: the link could not be set up.
+    """
+    for argv in (
+        f"ip link set {net.link}-in netns {init.pid} name {_INSIDE}",
+        f"ip address add {net.host}/{net.link_prefix} dev {net.link}",
+        f"ip link set {net.link} up",
+    ):
+        run(argv.split(), log=log, what="Linking the embedded cloud to this machine")
+    for argv in (
+        f"ip address add {net.api}/{net.link_prefix} dev {_INSIDE}",
+        f"ip link set {_INSIDE} up",
+    ):
+        run(enter(init, argv.split()), log=log, what="Linking this machine to the embedded cloud")
+    run(
+        f"ip route add {net.everything} via {net.api} dev {net.link}".split(),
+        log=log,
+        what="Routing the embedded cloud's addresses",
+    )
+
+
+def release(folder: Path) -> None:
+    """Remove every link to the cloud in ``folder`` that the kernel has not removed yet."""
+    for alias in Path("/sys/class/net").glob("trove-cloud*/ifalias"):
+        if alias.read_text().strip() == str(folder):
+            subprocess.run(
+                ["ip", "link", "delete", alias.parent.name],
+                check=False,
+                stderr=subprocess.DEVNULL,
+            )

@@ -1,0 +1,50 @@
+"""Shapes of units that several services share."""
+
+from collections.abc import Sequence
+
+from trove.tests.embedded import probes
+from trove.tests.embedded.cloud import Cloud, Settings
+from trove.tests.embedded.components import COMPONENTS
+from trove.tests.embedded.units import Service
+
+
+def wsgi(cloud: Cloud, settings: Settings, name: str, after: tuple[str, ...]) -> Service:
+    """Return an API served by gunicorn.
+
+    The services parse ``sys.argv``, so gunicorn gets its options by variable.
+    """
+    options = f"--config /etc/gunicorn/{name}.py --no-control-socket"
+    return Service(
+        name=name,
+        after=after,
+        command=(f"{settings.venv}/bin/gunicorn",),
+        # neutron counts its workers by this variable under anything but uWSGI.
+        environment={"GUNICORN_CMD_ARGS": options, "ASGI_WORKERS": "1"},
+        ready=probes.answers_http(f"http://{cloud.net.api}:{COMPONENTS[name].port}/"),
+    )
+
+
+def reads(configuration: Sequence[str]) -> list[str]:
+    """Return the options that name a service's configuration files, below /etc."""
+    return [word for file in configuration for word in ("--config-file", f"/etc/{file}")]
+
+
+def worker(
+    cloud: Cloud,
+    settings: Settings,
+    name: str,
+    after: tuple[str, ...],
+    *,
+    queue: str,
+    configuration: Sequence[str],
+) -> Service:
+    """Return a service that is reached by the message queue alone."""
+    return Service(
+        name=name,
+        after=after,
+        command=(
+            f"{settings.venv}/bin/{name}",
+            *reads(configuration),
+        ),
+        ready=probes.consumes(str(cloud.net.api), cloud.secrets["rabbitmq"], queue),
+    )

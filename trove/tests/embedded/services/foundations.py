@@ -1,0 +1,55 @@
+"""What all services stand on: database, message queue, libvirt."""
+
+from trove.tests.embedded import probes
+from trove.tests.embedded.cloud import Cloud
+from trove.tests.embedded.units import Service, Task, Unit
+
+_RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+
+
+def units(cloud: Cloud) -> list[Unit]:
+    """Return the units of what all services stand on."""
+    data = f"{cloud.state}/mariadb"
+    socket = "/run/mariadb.sock"
+    return [
+        Task(
+            name="mariadb-files",
+            commands=(
+                (
+                    *("mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root"),
+                    *("--auth-root-authentication-method=socket", "--auth-root-socket-user=root"),
+                    *("--skip-test-db", "--skip-name-resolve"),
+                ),
+            ),
+        ),
+        Service(
+            name="mariadb",
+            after=("mariadb-files",),
+            command=(
+                *("/usr/sbin/mariadbd", "--no-defaults", f"--datadir={data}", "--user=root"),
+                *(f"--socket={socket}", "--bind-address=127.0.0.1", "--skip-name-resolve"),
+                *("--pid-file=/run/mariadb.pid", "--init-file=/etc/mariadb.sql"),
+                *("--max-connections=500", "--performance-schema=off"),
+                # This cloud never outlives a power cut, so nothing waits for the disk.
+                *("--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync"),
+                *("--innodb-doublewrite=0", "--innodb-buffer-pool-size=192M"),
+            ),
+            ready=probes.accepts_local(cloud.folder / "run" / "mariadb.sock"),
+        ),
+        Service(
+            name="rabbitmq",
+            command=(_RABBITMQ,),
+            environment={
+                "RABBITMQ_CONFIG_FILE": "/etc/rabbitmq/rabbitmq.conf",
+                "RABBITMQ_CONF_ENV_FILE": "/etc/rabbitmq/rabbitmq-env.conf",
+                "RABBITMQ_ENABLED_PLUGINS_FILE": "/dev/null",
+                "ERL_EPMD_ADDRESS": "127.0.0.1",
+            },
+            ready=probes.accepts_tcp(str(cloud.net.api), 5672),
+        ),
+        Service(
+            name="libvirtd",
+            command=("/usr/sbin/libvirtd", "--config", "/etc/libvirt/libvirtd.conf"),
+            ready=probes.accepts_local(cloud.folder / "run" / "libvirt" / "libvirt-sock"),
+        ),
+    ]

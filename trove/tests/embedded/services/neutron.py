@@ -1,0 +1,69 @@
+"""Networks, and the controller's own leg in them."""
+
+from trove.tests.embedded import probes
+from trove.tests.embedded.cloud import Cloud, Settings
+from trove.tests.embedded.configuration import MANAGEMENT_DEVICE
+from trove.tests.embedded.seeding import Seeding
+from trove.tests.embedded.services import builders
+from trove.tests.embedded.units import Seed, Service, Task, Unit
+
+
+def _firewall() -> list[tuple[str, ...]]:
+    """Return the rules that leave guests one way in: their agents', to the message queue."""
+    new = ("-m", "conntrack", "--ctstate", "NEW")
+    rules = (
+        # What a guest sends goes through the switch; the kernel is not to take it directly.
+        ("INPUT", "-i", "tap+", "-j", "DROP"),
+        ("FORWARD", "-i", "tap+", "-j", "DROP"),
+        ("INPUT", "-i", MANAGEMENT_DEVICE, "-p", "tcp", "--dport", "5672", "-j", "ACCEPT"),
+        ("INPUT", "-i", MANAGEMENT_DEVICE, *new, "-j", "REJECT"),
+        ("INPUT", "-i", "br-ex", *new, "-j", "REJECT"),
+        ("FORWARD", "-i", "br-ex", *new, "-j", "REJECT"),
+        ("FORWARD", "-i", MANAGEMENT_DEVICE, "-j", "REJECT"),
+    )
+    return [("iptables", "--append", *rule) for rule in rules]
+
+
+def units(cloud: Cloud, settings: Settings) -> list[Unit]:
+    """Return the units of neutron."""
+    manage = f"{settings.venv}/bin/neutron-db-manage"
+    files = ("neutron/neutron.conf", "neutron/plugins/ml2/ml2_conf.ini")
+    return [
+        Task(
+            name="neutron-database",
+            after=("mariadb",),
+            commands=((manage, *builders.reads(files[:1]), "upgrade", "heads"),),
+        ),
+        builders.wsgi(
+            cloud,
+            settings,
+            "neutron",
+            ("neutron-database", "identity", "rabbitmq", "ovn-northd", "ovn-controller"),
+        ),
+        builders.worker(
+            cloud,
+            settings,
+            "neutron-rpc-server",
+            ("neutron",),
+            queue="q-plugin",
+            configuration=files,
+        ),
+        Service(
+            name="neutron-ovn-maintenance-worker",
+            after=("neutron",),
+            command=(
+                f"{settings.venv}/bin/neutron-ovn-maintenance-worker",
+                *builders.reads(files),
+            ),
+            ready=probes.logs(
+                cloud.log("neutron-ovn-maintenance-worker"),
+                r"OVN maintenance task \S+ finished",
+            ),
+        ),
+        Seed(name="networks", after=("neutron",), action=Seeding(cloud, settings).networks),
+        Task(
+            name="management-port",
+            after=("networks",),
+            commands=(("/bin/sh", "/etc/trove/management-port"), *_firewall()),
+        ),
+    ]

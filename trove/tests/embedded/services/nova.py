@@ -1,0 +1,54 @@
+"""Servers."""
+
+from trove.tests.embedded.cloud import Cloud, Settings
+from trove.tests.embedded.services import builders
+from trove.tests.embedded.units import Task, Unit
+
+
+def units(cloud: Cloud, settings: Settings) -> list[Unit]:
+    """Return the units of nova."""
+    manage = f"{settings.venv}/bin/nova-manage"
+    files = ("nova/nova.conf",)
+    return [
+        Task(
+            name="nova-database",
+            after=("mariadb",),
+            folders=("nova/instances",),
+            commands=(
+                (manage, "api_db", "sync"),
+                (manage, "cell_v2", "map_cell0"),
+                (manage, "db", "sync"),
+                (manage, "cell_v2", "create_cell", "--name=cell1"),
+            ),
+        ),
+        builders.wsgi(cloud, settings, "nova", ("nova-database", "identity", "rabbitmq")),
+        builders.worker(
+            cloud,
+            settings,
+            "nova-conductor",
+            ("nova-database", "rabbitmq"),
+            queue="conductor",
+            configuration=files,
+        ),
+        builders.worker(
+            cloud,
+            settings,
+            "nova-scheduler",
+            ("nova-database", "rabbitmq", "placement"),
+            queue="scheduler",
+            configuration=files,
+        ),
+        builders.worker(
+            cloud,
+            settings,
+            "nova-compute",
+            ("nova-conductor", "placement", "libvirtd", "vswitchd"),
+            queue="compute.embedded",
+            configuration=files,
+        ),
+        Task(
+            name="compute-host",
+            after=("nova-compute",),
+            commands=((manage, "cell_v2", "discover_hosts"),),
+        ),
+    ]

@@ -1,0 +1,40 @@
+"""Trove itself."""
+
+from trove.tests.embedded import probes
+from trove.tests.embedded.cloud import Cloud, Settings
+from trove.tests.embedded.components import COMPONENTS
+from trove.tests.embedded.services import builders
+from trove.tests.embedded.units import Service, Task, Unit
+
+
+def units(cloud: Cloud, settings: Settings) -> list[Unit]:
+    """Return the units of trove."""
+    manage = f"{settings.venv}/bin/trove-manage"
+    files = ("trove/trove.conf",)
+    ready = ("trove-database", "rabbitmq")
+    return [
+        # Trove reads its own configuration for this too, so it waits for the networks.
+        Task(name="trove-database", after=("mariadb", "networks"), commands=((manage, "db_sync"),)),
+        Service(
+            name="trove",
+            after=ready,
+            command=(f"{settings.venv}/bin/trove-api", *builders.reads(files)),
+            ready=probes.answers_http(f"http://{cloud.net.api}:{COMPONENTS['trove'].port}/"),
+        ),
+        builders.worker(
+            cloud,
+            settings,
+            "trove-taskmanager",
+            ready,
+            queue="taskmanager",
+            configuration=files,
+        ),
+        builders.worker(
+            cloud,
+            settings,
+            "trove-conductor",
+            ready,
+            queue="trove-conductor",
+            configuration=files,
+        ),
+    ]
