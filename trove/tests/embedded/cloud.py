@@ -19,7 +19,15 @@ from trove.tests.embedded.init import HOST_NAME
 
 REGION = "RegionOne"
 _SECRETS = (
-    *("admin", "demo", "database", "rabbitmq", "taskmanager_messages", "instance_keys"),
+    *(
+        "admin",
+        "demo",
+        "database",
+        "rabbitmq",
+        "taskmanager_messages",
+        "instance_keys",
+        "secret_store",
+    ),
     *COMPONENTS,
 )
 
@@ -51,6 +59,11 @@ class Settings:
         """
         data = json.loads(text)
         return cls(**{**data, "components": tuple(data["components"])})
+
+
+def _root(service: str) -> str:
+    """Return port and path of the root of a service's API."""
+    return f"{COMPONENTS[service].port}{'/v3' if service == 'keystone' else ''}"
 
 
 @dataclass(frozen=True)
@@ -108,10 +121,22 @@ class Cloud:
         """Return the log file of a service or a task."""
         return self.logs / f"{unit}.log"
 
+    @property
+    def authority(self) -> Path:
+        """Certificate of the authority that vouches for the APIs; clouds.yaml names it."""
+        return self.folder / "tls" / "authority.pem"
+
     def url(self, service: str) -> str:
-        """Return the base URL of a service's API."""
-        suffix = "/v3" if service == "keystone" else ""
-        return f"http://{self.net.api}:{COMPONENTS[service].port}{suffix}"
+        """Return the base URL of a service's API, as users of the cloud reach it."""
+        return f"https://{self.net.api}:{_root(service)}"
+
+    def internal_url(self, service: str) -> str:
+        """Return the base URL of a service's API, as the other services reach it.
+
+        Nothing but the cloud's own processes sees what goes over its loopback, so it
+        goes there in clear.
+        """
+        return f"http://127.0.0.1:{_root(service)}"
 
     @property
     def secrets(self) -> dict[str, str]:
@@ -119,7 +144,7 @@ class Cloud:
         file = self.folder / "secrets.json"
         if not file.exists():
             file.touch(mode=0o600)
-            file.write_text(json.dumps({name: secrets.token_urlsafe(24) for name in _SECRETS}))
+            file.write_text(json.dumps({name: secrets.token_urlsafe(32) for name in _SECRETS}))
         return json.loads(file.read_text())
 
     @property
@@ -149,7 +174,7 @@ class Cloud:
         """
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, mode=0o700)
-        for name in ("logs", "state", "etc"):
+        for name in ("logs", "state", "etc", "tls"):
             (self.folder / name).mkdir()
         (self.folder / "slot").write_text(f"{slot}\n")
 
@@ -159,7 +184,8 @@ class Cloud:
             "cloud": self,
             "net": self.net,
             "secret": self.secrets,
-            "endpoint": {service: self.url(service) for service in COMPONENTS},
+            "endpoint": {service: self.internal_url(service) for service in COMPONENTS},
+            "public_endpoint": {service: self.url(service) for service in COMPONENTS},
             "region": REGION,
             "host_name": HOST_NAME,
             "venv": settings.venv,

@@ -34,6 +34,7 @@ def _entry(cloud: Cloud, user: str) -> dict:
             "user_domain_id": "default",
             "project_domain_id": "default",
         },
+        "cacert": str(cloud.authority),
         "region_name": REGION,
         "identity_api_version": 3,
     }

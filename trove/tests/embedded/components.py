@@ -72,6 +72,13 @@ COMPONENTS = {
         databases=("cinder",),
         files=("cinder/cinder.conf",),
     ),
+    "barbican": Component(
+        port=9311,
+        catalogue=("key-manager", ""),
+        wsgi="barbican.wsgi.api",
+        databases=("barbican",),
+        files=("barbican/barbican.conf",),
+    ),
     "trove": Component(
         port=8779,
         catalogue=("database", "/v1.0/%(project_id)s"),

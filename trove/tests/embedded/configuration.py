@@ -12,6 +12,8 @@ from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.units import Service
 
 _TEMPLATES = Path(__file__).with_name("templates")
+# What these services look for beside their configuration alone.
+_BESIDE_CONFIGURATION = ("nova/api-paste.ini", "barbican/barbican-api-paste.ini")
 _FOUNDATIONS = (
     "rabbitmq/rabbitmq.conf",
     "rabbitmq/rabbitmq-env.conf",
@@ -55,12 +57,16 @@ def write_all(cloud: Cloud, settings: Settings, services: list[Service]) -> None
         if part.wsgi:
             target = cloud.etc / "gunicorn" / f"{name}.py"
             write("gunicorn/gunicorn.py", target, {"module": part.wsgi, "port": part.port})
+    fronted = {name: part.port for name, part in chosen.items()}
+    write("haproxy/haproxy.cfg", cloud.etc / "haproxy.cfg", {**context, "fronted": fronted})
     databases = [name for part in chosen.values() for name in part.databases]
     write("mariadb/init.sql", cloud.etc / "mariadb.sql", {**context, "databases": databases})
     supervisor = {**context, "services": services}
     write("supervisor/supervisord.conf", cloud.folder / "supervisord.conf", supervisor)
-    # nova wants this file beside its configuration.
-    (cloud.etc / "nova" / "api-paste.ini").symlink_to(f"{settings.venv}/etc/nova/api-paste.ini")
+    for file in _BESIDE_CONFIGURATION:
+        link = cloud.etc / file
+        if link.parent.is_dir():
+            link.symlink_to(f"{settings.venv}/etc/{file}")
     (cloud.etc / "hosts").write_text("127.0.0.1 localhost embedded\n")
     # No name is looked up outside: nothing of the cloud leaves this machine.
     (cloud.etc / "resolv.conf").write_text("")

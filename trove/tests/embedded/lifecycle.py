@@ -7,6 +7,7 @@ from filelock import FileLock, Timeout
 from trove.tests.common import machine, paths, progress, release
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import (
+    certificates,
     clouds_yaml,
     configuration,
     hypervisor,
@@ -83,6 +84,8 @@ def _up(cloud: Cloud, hypervisor_name: str) -> Settings:
 def _start(cloud: Cloud, settings: Settings) -> None:
     try:
         cloud.make_folders(links.claim(cloud.folder))
+        tls = cloud.folder / "tls"
+        certificates.make(cloud.name, [cloud.net.api], cloud.authority, tls / "server.pem")
         everything = services.units(cloud, settings)
         long_running = [unit for unit in everything if isinstance(unit, Service)]
         configuration.write_all(cloud, settings, long_running)

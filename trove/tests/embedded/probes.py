@@ -11,12 +11,17 @@ import requests
 Probe = Callable[[], str | None]
 
 
-def answers_http(url: str) -> Probe:
-    """Ready when the URL answers with anything but a server error."""
+def answers_http(url: str, authority: Path) -> Probe:
+    """Ready when the URL answers with anything but a server error.
+
+    Args:
+        url: what to ask for.
+        authority: certificate of who must vouch for the answer.
+    """
 
     def probe() -> str | None:
         try:
-            status = requests.get(url, timeout=10).status_code
+            status = requests.get(url, timeout=10, verify=authority).status_code
         except requests.RequestException as error:
             return f"{url}: {type(error).__name__}"
         return f"{url} answers {status}" if status >= 500 else None

@@ -32,6 +32,7 @@ class Seeding:
             user_domain_id="default",
             project_domain_id="default",
             region_name=REGION,
+            cacert=str(self._cloud.authority),
         )
 
     @cached_property
@@ -59,10 +60,10 @@ class Seeding:
 
         def add_endpoint(name: str, kind: str, suffix: str) -> None:
             entry = identity.create_service(name=name, type=kind)
-            url = self._cloud.url(name) + suffix
-            for interface in ("public", "internal", "admin"):
+            public, internal = self._cloud.url(name), self._cloud.internal_url(name)
+            for interface, url in (("public", public), ("internal", internal), ("admin", public)):
                 identity.create_endpoint(
-                    service_id=entry.id, interface=interface, url=url, region_id=REGION
+                    service_id=entry.id, interface=interface, url=url + suffix, region_id=REGION
                 )
 
         catalogue = {

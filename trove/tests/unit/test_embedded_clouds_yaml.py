@@ -33,7 +33,8 @@ def test_both_users_get_an_entry(cloud):
     entries = yaml.safe_load(file.read_text())["clouds"]
     assert set(entries) == {"trove-embedded", "trove-embedded-admin"}
     assert entries["trove-embedded"]["auth"]["username"] == "demo"
-    assert entries["trove-embedded"]["auth"]["auth_url"] == "http://198.18.0.2:5000/v3"
+    assert entries["trove-embedded"]["auth"]["auth_url"] == "https://198.18.0.2:5000/v3"
+    assert entries["trove-embedded"]["cacert"] == str(cloud.authority)
 
 
 def test_the_file_is_for_its_owner_alone(cloud):

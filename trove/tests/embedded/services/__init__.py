@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.services import (
+    barbican,
     cinder,
     foundations,
     glance,
@@ -23,6 +24,7 @@ _MODULES = {
     "neutron": neutron,
     "nova": nova,
     "cinder": cinder,
+    "barbican": barbican,
     "trove": trove,
 }
 

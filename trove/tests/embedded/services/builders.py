@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import Cloud, Settings
-from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.units import Service
 
 
@@ -20,7 +19,7 @@ def wsgi(cloud: Cloud, settings: Settings, name: str, after: tuple[str, ...]) ->
         command=(f"{settings.venv}/bin/gunicorn",),
         # neutron counts its workers by this variable under anything but uWSGI.
         environment={"GUNICORN_CMD_ARGS": options, "ASGI_WORKERS": "1"},
-        ready=probes.answers_http(f"http://{cloud.net.api}:{COMPONENTS[name].port}/"),
+        ready=probes.answers_http(cloud.url(name), cloud.authority),
     )
 
 

@@ -2,6 +2,7 @@
 
 from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import Cloud
+from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.units import Service, Task, Unit
 
 _RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
@@ -46,6 +47,11 @@ def units(cloud: Cloud) -> list[Unit]:
                 "ERL_EPMD_ADDRESS": "127.0.0.1",
             },
             ready=probes.accepts_tcp(str(cloud.net.api), 5672),
+        ),
+        Service(
+            name="tls-proxy",
+            command=("/usr/sbin/haproxy", "-db", "-f", "/etc/haproxy.cfg"),
+            ready=probes.accepts_tcp(str(cloud.net.api), COMPONENTS["keystone"].port),
         ),
         Service(
             name="libvirtd",

@@ -22,7 +22,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
                 (
                     *(manage, "bootstrap", "--bootstrap-region-id", REGION),
                     *("--bootstrap-public-url", cloud.url("keystone")),
-                    *("--bootstrap-internal-url", cloud.url("keystone")),
+                    *("--bootstrap-internal-url", cloud.internal_url("keystone")),
                     *("--bootstrap-admin-url", cloud.url("keystone")),
                 ),
             ),

@@ -2,7 +2,6 @@
 
 from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import Cloud, Settings
-from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.services import builders
 from trove.tests.embedded.units import Service, Task, Unit
 
@@ -15,11 +14,12 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     return [
         # Trove reads its own configuration for this too, so it waits for the networks.
         Task(name="trove-database", after=("mariadb", "networks"), commands=((manage, "db_sync"),)),
+        # Not by gunicorn: importing it turns the process into one of green threads.
         Service(
             name="trove",
             after=ready,
             command=(f"{settings.venv}/bin/trove-api", *builders.reads(files)),
-            ready=probes.answers_http(f"http://{cloud.net.api}:{COMPONENTS['trove'].port}/"),
+            ready=probes.answers_http(cloud.url("trove"), cloud.authority),
         ),
         builders.worker(
             cloud,

@@ -1,0 +1,83 @@
+"""The cloud's own certificate authority, and the certificate its APIs answer with."""
+
+import ipaddress
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_VALID = timedelta(days=90)
+_CLOCKS_DIFFER = timedelta(hours=1)
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_name(subject))
+        .issuer_name(_name(issuer))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCKS_DIFFER)
+        .not_valid_after(now + _VALID)
+    )
+
+
+def make(cloud: str, addresses: Iterable[ipaddress.IPv4Address], authority: Path, server: Path):
+    """Write the certificate of a new authority, and a server's certificate with its key.
+
+    The authority's own key is forgotten at once: it signs this one certificate.
+
+    Args:
+        cloud: name of the cloud, for whoever reads the certificates.
+        addresses: where the server answers.
+        authority: file of the authority's certificate, for everyone to read.
+        server: file of the server's certificate and key, for its owner alone.
+    """
+    issuer = f"Embedded cloud {cloud}"
+    authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority_id = x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key())
+    root = (
+        _builder(issuer, issuer, authority_key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .add_extension(authority_id, critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    leaf = (
+        _builder("APIs", issuer, server_key)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(address) for address in addresses]),
+            critical=False,
+        )
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(authority_id),
+            critical=False,
+        )
+        .sign(authority_key, hashes.SHA256())
+    )
+    private = server_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    authority.write_bytes(root.public_bytes(Encoding.PEM))
+    server.touch(mode=0o600)
+    server.write_bytes(leaf.public_bytes(Encoding.PEM) + private)
+
+
+def _usage(**allowed: bool) -> x509.KeyUsage:
+    """Return a key usage that allows what is named and nothing else."""
+    kinds = (
+        *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+        *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+    )
+    return x509.KeyUsage(**dict.fromkeys(kinds, False) | allowed)
