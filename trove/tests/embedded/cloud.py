@@ -18,6 +18,7 @@ from trove.tests.embedded.hypervisor import KINDS
 from trove.tests.embedded.init import HOST_NAME
 
 REGION = "RegionOne"
+VOLUME_BACKEND = "loop"
 _SECRETS = (
     *(
         "admin",
@@ -99,8 +100,13 @@ class Cloud:
 
     @property
     def state(self) -> Path:
-        """Folder of databases, images, keys and guests' disks."""
+        """Folder of databases and keys, and of the file that holds the disks."""
         return self.folder / "state"
+
+    @property
+    def disks(self) -> Path:
+        """Guests' disks, images and volumes, on a file system that is there inside alone."""
+        return self.state / "disks"
 
     @property
     def etc(self) -> Path:
@@ -188,6 +194,7 @@ class Cloud:
             "public_endpoint": {service: self.url(service) for service in COMPONENTS},
             "region": REGION,
             "host_name": HOST_NAME,
+            "volume_backend": VOLUME_BACKEND,
             "venv": settings.venv,
             "hypervisor": KINDS[settings.hypervisor],
             "templates": release.TEMPLATES,

@@ -1,6 +1,7 @@
 """Shapes of units that several services share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import Cloud, Settings
@@ -36,6 +37,7 @@ def worker(
     *,
     queue: str,
     configuration: Sequence[str],
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Service:
     """Return a service that is reached by the message queue alone."""
     return Service(
@@ -45,5 +47,6 @@ def worker(
             f"{settings.venv}/bin/{name}",
             *reads(configuration),
         ),
+        environment=environment,
         ready=probes.consumes(str(cloud.net.api), cloud.secrets["rabbitmq"], queue),
     )

@@ -1,17 +1,52 @@
-"""Volumes."""
+"""Volumes, their snapshots and backups."""
 
-from trove.tests.embedded.cloud import Cloud, Settings
+from pathlib import Path
+
+from trove.tests.embedded.cloud import VOLUME_BACKEND, Cloud, Settings
+from trove.tests.embedded.init import HOST_NAME
 from trove.tests.embedded.services import builders
 from trove.tests.embedded.units import Task, Unit
 
+# Its modules are imported by the volume service, which knows nothing of this tree.
+_DRIVER = Path(__file__).parents[1] / "volumes"
+
 
 def units(cloud: Cloud, settings: Settings) -> list[Unit]:
-    """Return Cinder's API alone, without a volume service behind it.
-
-    Trove asks it for an instance's volumes even where it is set up to use none.
-    """
+    """Return the units of Cinder."""
     manage = f"{settings.venv}/bin/cinder-manage"
+    files = ("cinder/cinder.conf",)
+    ready = ("cinder-database", "rabbitmq")
     return [
-        Task(name="cinder-database", after=("mariadb",), commands=((manage, "db", "sync"),)),
-        builders.wsgi(cloud, settings, "cinder", ("cinder-database", "identity")),
+        Task(
+            name="cinder-database",
+            after=("mariadb", "disks"),
+            folders=("cinder",),
+            commands=((manage, "db", "sync"), ("mkdir", f"{cloud.disks}/volumes")),
+        ),
+        builders.wsgi(cloud, settings, "cinder", (*ready, "identity")),
+        builders.worker(
+            cloud,
+            settings,
+            "cinder-scheduler",
+            ready,
+            queue="cinder-scheduler",
+            configuration=files,
+        ),
+        builders.worker(
+            cloud,
+            settings,
+            "cinder-volume",
+            ready,
+            queue=f"cinder-volume.{HOST_NAME}@{VOLUME_BACKEND}",
+            configuration=files,
+            environment={"PYTHONPATH": str(_DRIVER)},
+        ),
+        builders.worker(
+            cloud,
+            settings,
+            "cinder-backup",
+            (*ready, "cinder-volume"),
+            queue=f"cinder-backup.{HOST_NAME}",
+            configuration=files,
+        ),
     ]

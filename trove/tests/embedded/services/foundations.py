@@ -1,10 +1,12 @@
-"""What all services stand on: database, message queue, libvirt."""
+"""What all services stand on: disks, database, message queue, libvirt."""
 
 from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.units import Service, Task, Unit
 
+# What the disks may grow to; the file that holds them is sparse.
+_DISKS_SIZE = "256G"
 _RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
 
@@ -13,6 +15,17 @@ def units(cloud: Cloud) -> list[Unit]:
     data = f"{cloud.state}/mariadb"
     socket = "/run/mariadb.sock"
     return [
+        Task(
+            name="disks",
+            folders=(cloud.disks.name,),
+            commands=(
+                ("truncate", f"--size={_DISKS_SIZE}", f"{cloud.disks}.xfs"),
+                # XFS copies by reference: guests' disks, clones and snapshots cost nothing.
+                ("mkfs.xfs", "-q", f"{cloud.disks}.xfs"),
+                # mount's own loop device ends with the mount, and that with the cloud.
+                ("mount", "-o", "loop,discard", f"{cloud.disks}.xfs", str(cloud.disks)),
+            ),
+        ),
         Task(
             name="mariadb-files",
             commands=(

@@ -12,9 +12,10 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     return [
         Task(
             name="nova-database",
-            after=("mariadb",),
-            folders=("nova/instances",),
+            after=("mariadb", "disks"),
+            folders=("nova",),
             commands=(
+                ("mkdir", f"{cloud.disks}/instances"),
                 (manage, "api_db", "sync"),
                 (manage, "cell_v2", "map_cell0"),
                 (manage, "db", "sync"),
