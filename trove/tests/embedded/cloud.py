@@ -13,22 +13,15 @@ import psutil
 from trove.tests.common import paths, release
 from trove.tests.embedded import namespaces
 from trove.tests.embedded.addresses import Addresses
-from trove.tests.embedded.components import COMPONENTS
+from trove.tests.embedded.components import COMPONENTS, OBJECT_STORAGE
 from trove.tests.embedded.hypervisor import KINDS
 from trove.tests.embedded.init import HOST_NAME
 
 REGION = "RegionOne"
 VOLUME_BACKEND = "loop"
 _SECRETS = (
-    *(
-        "admin",
-        "demo",
-        "database",
-        "rabbitmq",
-        "taskmanager_messages",
-        "instance_keys",
-        "secret_store",
-    ),
+    *("admin", "demo", "database", "rabbitmq"),
+    *("taskmanager_messages", "instance_keys", "secret_store", "object_paths"),
     *COMPONENTS,
 )
 
@@ -192,6 +185,8 @@ class Cloud:
             "secret": self.secrets,
             "endpoint": {service: self.internal_url(service) for service in COMPONENTS},
             "public_endpoint": {service: self.url(service) for service in COMPONENTS},
+            "port": {service: part.port for service, part in COMPONENTS.items()},
+            "storage_port": OBJECT_STORAGE,
             "region": REGION,
             "host_name": HOST_NAME,
             "volume_backend": VOLUME_BACKEND,

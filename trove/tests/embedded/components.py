@@ -65,6 +65,17 @@ COMPONENTS = {
         files=("nova/nova.conf",),
         needs=("keystone", "glance", "placement", "neutron"),
     ),
+    "swift": Component(
+        port=8080,
+        catalogue=("object-store", "/v1/AUTH_%(project_id)s"),
+        files=(
+            "swift/swift.conf",
+            "swift/proxy-server.conf",
+            "swift/account-server.conf",
+            "swift/container-server.conf",
+            "swift/object-server.conf",
+        ),
+    ),
     "cinder": Component(
         port=8776,
         catalogue=("volumev3", "/v3/%(project_id)s"),
@@ -84,9 +95,11 @@ COMPONENTS = {
         catalogue=("database", "/v1.0/%(project_id)s"),
         databases=("trove",),
         files=("trove/trove-guestagent.conf",),
-        needs=("keystone", "glance", "neutron", "nova", "cinder"),
+        needs=("keystone", "glance", "neutron", "nova", "cinder", "swift"),
     ),
 }
+# What stores Swift's objects and their listings, and the ports on loopback.
+OBJECT_STORAGE = {"account": 6202, "container": 6201, "object": 6200}
 
 
 def with_needs(names: Iterable[str]) -> tuple[str, ...]:

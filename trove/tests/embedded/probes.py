@@ -8,6 +8,8 @@ from pathlib import Path
 import amqp
 import requests
 
+from trove.tests.embedded import namespaces
+
 Probe = Callable[[], str | None]
 
 
@@ -38,6 +40,21 @@ def accepts_tcp(host: str, port: int) -> Probe:
         except OSError as error:
             return f"{host}:{port}: {error}"
         return None
+
+    return probe
+
+
+def listens(folder: Path, port: int) -> Probe:
+    """Ready when the cloud in ``folder`` has a listener on this port of its own loopback.
+
+    Nothing outside the cloud can connect to it.
+    """
+    wanted = re.compile(rf":{port:04X} 00000000:0000 0A ")
+
+    def probe() -> str | None:
+        init = namespaces.find_init(folder)
+        sockets = Path(f"/proc/{init.pid}/net/tcp").read_text() if init else ""
+        return None if wanted.search(sockets) else f"nothing listens on port {port}"
 
     return probe
 

@@ -12,6 +12,7 @@ from trove.tests.embedded.services import (
     neutron,
     nova,
     placement,
+    swift,
     switching,
     trove,
 )
@@ -23,6 +24,7 @@ _MODULES = {
     "placement": placement,
     "neutron": neutron,
     "nova": nova,
+    "swift": swift,
     "cinder": cinder,
     "barbican": barbican,
     "trove": trove,
