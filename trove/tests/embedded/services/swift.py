@@ -6,7 +6,7 @@ background (statistics of accounts, expired objects) a short-lived cloud goes wi
 
 from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import Cloud, Settings
-from trove.tests.embedded.components import COMPONENTS, OBJECT_STORAGE
+from trove.tests.embedded.components import OBJECT_STORAGE
 from trove.tests.embedded.units import Service, Task, Unit
 
 _PARTITIONS_POWER = "4"
@@ -49,6 +49,6 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
         name="swift",
         after=(*(server.name for server in servers), "identity"),
         command=(f"{bin}/swift-proxy-server", "/etc/swift/proxy-server.conf", "--verbose"),
-        ready=probes.answers_http(f"http://{cloud.net.api}:{COMPONENTS['swift'].port}/healthcheck"),
+        ready=probes.answers_http(f"{cloud.url('swift')}/healthcheck", cloud.authority),
     )
     return [*rings, device, *servers, proxy]
