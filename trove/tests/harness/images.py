@@ -35,6 +35,7 @@ ELEMENTS = (
     "trove-guest-agent",
     "trove-guest-tuning",
     "trove-image-manifest",
+    "trove-image-registry",
 )
 
 
