@@ -12,6 +12,7 @@ from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.init import HOST_NAME
 
 TENANT_NETWORK = "private"
+MANAGEMENT_NETWORK = "trove-mgmt"
 
 
 class Seeding:
@@ -131,9 +132,9 @@ class Seeding:
         """
         net, network = self._cloud.net, self._admin.network
         project = self._admin.identity.find_project("service").id
-        management = network.create_network(name="trove-mgmt", project_id=project)
+        management = network.create_network(name=MANAGEMENT_NETWORK, project_id=project)
         subnet = network.create_subnet(
-            name="trove-mgmt",
+            name=MANAGEMENT_NETWORK,
             network_id=management.id,
             project_id=project,
             ip_version=4,
