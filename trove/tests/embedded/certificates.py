@@ -32,7 +32,9 @@ def _builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509
     )
 
 
-def make(cloud: str, addresses: Iterable[ipaddress.IPv4Address], authority: Path, server: Path):
+def make(
+    cloud: str, addresses: Iterable[ipaddress.IPv4Address], authority: Path, server: Path
+) -> None:
     """Write the certificate of a new authority, and a server's certificate with its key.
 
     The authority's own key is forgotten at once: it signs this one certificate.
