@@ -98,8 +98,16 @@ class Cloud:
 
     @property
     def disks(self) -> Path:
-        """Guests' disks, images and volumes, on a file system that is there inside alone."""
+        """Guests' disks, images, volumes and objects, on a file system of their own.
+
+        It is mounted inside the cloud alone.
+        """
         return self.state / "disks"
+
+    @property
+    def disks_file(self) -> Path:
+        """The sparse file that holds the disks."""
+        return self.state / "disks.xfs"
 
     @property
     def etc(self) -> Path:

@@ -20,12 +20,14 @@ class Hypervisor:
         virt_type: nova's ``[libvirt] virt_type``.
         cpu_mode: nova's ``[libvirt] cpu_mode``.
         cpu_flags: nova's ``[libvirt] cpu_model_extra_flags``, empty for none.
+        containers: its guests share this machine's kernel.
     """
 
     name: str
     virt_type: str
     cpu_mode: str
     cpu_flags: str = ""
+    containers: bool = False
 
 
 KINDS = {

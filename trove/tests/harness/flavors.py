@@ -17,18 +17,16 @@ class FlavorSpec:
         ram_mb: memory in MiB.
         vcpus: virtual processors.
         disk_gb: root disk in GiB.
-        ephemeral_gb: second disk in GiB; the database's, where there are no volumes.
     """
 
     ram_mb: int = 1536
     vcpus: int = 2
     disk_gb: int = 5
-    ephemeral_gb: int = 2
 
     @property
     def name(self) -> str:
         """Name of a flavor made for this size."""
-        return f"{PREFIX}{self.ram_mb}-{self.vcpus}-{self.disk_gb}-{self.ephemeral_gb}"
+        return f"{PREFIX}{self.ram_mb}-{self.vcpus}-{self.disk_gb}"
 
 
 def named(cloud: Cloud, name: str) -> str:
@@ -57,7 +55,6 @@ def ensure(admin: Cloud, spec: FlavorSpec, journal: Journal) -> str:
         ram=spec.ram_mb,
         vcpus=spec.vcpus,
         disk=spec.disk_gb,
-        ephemeral=spec.ephemeral_gb,
     )
     journal.closed(journal.created(entry, flavor.id), "kept")
     return flavor.id
@@ -83,4 +80,4 @@ def size_of(cloud: Cloud, id: str) -> FlavorSpec:
 
 
 def _size(flavor: Any) -> FlavorSpec:
-    return FlavorSpec(flavor.ram, flavor.vcpus, flavor.disk, flavor.ephemeral or 0)
+    return FlavorSpec(flavor.ram, flavor.vcpus, flavor.disk)

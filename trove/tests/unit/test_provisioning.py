@@ -205,8 +205,8 @@ def test_a_changed_parameter_is_modified(cloud, target, journal, tmp_path):
 
 def test_a_flavor_of_the_size_is_used(tmp_path, journal):
     cloud = FakeCloud(tmp_path / "cloud")
-    size = {"ram": 1536, "vcpus": 2, "disk": 5, "ephemeral": 2}
-    cloud.store.put("flavor", name="other", is_public=True, **size | {"ephemeral": 0})
+    size = {"ram": 1536, "vcpus": 2, "disk": 5}
+    cloud.store.put("flavor", name="other", is_public=True, **size | {"disk": 10})
     theirs = cloud.store.put("flavor", name="theirs", is_public=True, **size)
 
     assert flavors.ensure(cloud, FlavorSpec(), journal) == theirs.id

@@ -19,11 +19,11 @@ def units(cloud: Cloud) -> list[Unit]:
             name="disks",
             folders=(cloud.disks.name,),
             commands=(
-                ("truncate", f"--size={_DISKS_SIZE}", f"{cloud.disks}.xfs"),
+                ("truncate", f"--size={_DISKS_SIZE}", str(cloud.disks_file)),
                 # XFS copies by reference: guests' disks, clones and snapshots cost nothing.
-                ("mkfs.xfs", "-q", f"{cloud.disks}.xfs"),
+                ("mkfs.xfs", "-q", str(cloud.disks_file)),
                 # mount's own loop device ends with the mount, and that with the cloud.
-                ("mount", "-o", "loop,discard", f"{cloud.disks}.xfs", str(cloud.disks)),
+                ("mount", "-o", "loop,discard", str(cloud.disks_file), str(cloud.disks)),
             ),
         ),
         Task(

@@ -11,9 +11,9 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     return [
         Task(
             name="glance-database",
-            after=("mariadb",),
-            folders=("glance/images", "glance/tasks", "glance/staging"),
-            commands=((manage, "db_sync"),),
+            after=("mariadb", "disks"),
+            folders=("glance/tasks", "glance/staging"),
+            commands=((manage, "db_sync"), ("mkdir", f"{cloud.disks}/images")),
         ),
         builders.wsgi(cloud, settings, "glance", ("glance-database", "identity")),
     ]

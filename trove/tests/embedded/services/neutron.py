@@ -2,20 +2,25 @@
 
 from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import Cloud, Settings
+from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.configuration import MANAGEMENT_DEVICE
 from trove.tests.embedded.seeding import Seeding
 from trove.tests.embedded.services import builders
 from trove.tests.embedded.units import Seed, Service, Task, Unit
 
+# What guest agents talk to: the message queue, and where backups and logs go.
+_FOR_GUESTS = (5672, COMPONENTS["keystone"].port, COMPONENTS["swift"].port)
+
 
 def _firewall() -> list[tuple[str, ...]]:
-    """Return the rules that leave guests one way in: their agents', to the message queue."""
+    """Return the rules that leave guests one way in: their agents', to what those need."""
+    agents = ("-p", "tcp", "-m", "multiport", "--dports", ",".join(map(str, _FOR_GUESTS)))
     new = ("-m", "conntrack", "--ctstate", "NEW")
     rules = (
         # What a guest sends goes through the switch; the kernel is not to take it directly.
         ("INPUT", "-i", "tap+", "-j", "DROP"),
         ("FORWARD", "-i", "tap+", "-j", "DROP"),
-        ("INPUT", "-i", MANAGEMENT_DEVICE, "-p", "tcp", "--dport", "5672", "-j", "ACCEPT"),
+        ("INPUT", "-i", MANAGEMENT_DEVICE, *agents, "-j", "ACCEPT"),
         ("INPUT", "-i", MANAGEMENT_DEVICE, *new, "-j", "REJECT"),
         ("INPUT", "-i", "br-ex", *new, "-j", "REJECT"),
         ("FORWARD", "-i", "br-ex", *new, "-j", "REJECT"),

@@ -25,6 +25,12 @@ OPTIONS = [
         default="$state_path/volumes",
         help="Folder of the volumes' files, on a file system that copies by reference.",
     ),
+    cfg.BoolOpt(
+        "loop_volumes_seen_growing",
+        default=False,
+        help="Whether guests see that an attached volume has grown: those that share this "
+        "machine's kernel do, virtual machines would have to be told and Nova doesn't.",
+    ),
 ]
 cfg.CONF.register_opts(OPTIONS, group=configuration.SHARED_CONF_GROUP)
 
@@ -216,6 +222,5 @@ class LoopVolumeDriver(driver.VolumeDriver):
             "thin_provisioning_support": True,
             "sparse_copy_volume": True,
             "multiattach": False,
-            # Nova does not tell a running guest that a local device has grown.
-            "online_extend_support": False,
+            "online_extend_support": self.configuration.loop_volumes_seen_growing,
         }

@@ -1,0 +1,253 @@
+"""The cloud's volumes and objects, used as a tenant uses them."""
+
+import hashlib
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import openstack
+import pytest
+import requests
+from openstack.connection import Connection
+
+from trove.tests.embedded import lifecycle
+from trove.tests.embedded.cloud import Cloud
+from trove.tests.embedded.components import OBJECT_STORAGE
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs_root: namespaces are made"),
+    pytest.mark.timeout(300),
+]
+
+GIB = 1 << 30
+MIB = 1 << 20
+CONNECTOR = {"host": "embedded", "ip": "127.0.0.1", "os_type": "linux", "platform": "x86_64"}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Cloud]:
+    """The cloud that runs; one that did not is ended again."""
+    cloud = Cloud()
+    was_up = cloud.settings is not None
+    lifecycle.up(cloud)
+    yield cloud
+    if not was_up:
+        lifecycle.down(cloud)
+
+
+@pytest.fixture(scope="module")
+def tenant(running) -> Connection:
+    """The demo user's connection."""
+    return openstack.connect(cloud=running.user_cloud)
+
+
+class Volumes:
+    """Makes volumes and what is made of them, and removes all of it in the end."""
+
+    def __init__(self, cloud: Connection, made: ExitStack) -> None:
+        self._cloud = cloud
+        self._api = cloud.block_storage
+        self._made = made
+
+    def create(self, gib: int = 1, **source):
+        volume = self._api.create_volume(name="storage-test", size=gib, **source)
+        self._made.callback(self.delete, volume)
+        return self._until_available(volume)
+
+    def snapshot(self, volume):
+        snapshot = self._api.create_snapshot(volume_id=volume.id, force=True)
+        self._made.callback(self._delete, self._api.delete_snapshot, snapshot)
+        return self._until_available(snapshot)
+
+    def backup(self, volume):
+        backup = self._api.create_backup(volume_id=volume.id, name="storage-test")
+        self._made.callback(self._delete, self._api.delete_backup, backup)
+        return self._until_available(backup)
+
+    def restore(self, backup):
+        volume_id = self._api.restore_backup(backup.id, name="storage-test").volume_id
+        volume = self._api.get_volume(volume_id)
+        self._made.callback(self.delete, volume)
+        return self._until_available(volume)
+
+    def extend(self, volume, gib: int):
+        self._api.extend_volume(volume, gib)
+        return self._until_available(self._api.get_volume(volume.id))
+
+    def delete(self, volume) -> None:
+        self._delete(self._api.delete_volume, volume)
+
+    def image(self, volume):
+        """Return an image that was made of a volume."""
+        id = self._api.upload_volume_to_image(
+            volume, "storage-test", disk_format="raw", container_format="bare"
+        )["image_id"]
+        image = self._cloud.image.get_image(id)
+        self._made.callback(self._cloud.image.delete_image, image)
+        return self._cloud.image.wait_for_status(image, "active", failures=["killed"], interval=1)
+
+    def attach(self, volume):
+        """Attach a volume as a hypervisor does."""
+        attachment = self._api.create_attachment(volume.id, connector=CONNECTOR, mode="rw")
+        self._made.callback(self.detach, attachment)
+        self._api.complete_attachment(attachment)
+        return attachment
+
+    def detach(self, attachment) -> None:
+        self._api.delete_attachment(attachment, ignore_missing=True)
+
+    def _until_available(self, thing):
+        return self._api.wait_for_status(
+            thing, "available", failures=["error", "error_extending"], interval=0.5, wait=120
+        )
+
+    def _delete(self, delete, thing) -> None:
+        delete(thing, ignore_missing=True)
+        self._api.wait_for_delete(thing, interval=0.5, wait=60)
+
+
+@pytest.fixture
+def volumes(tenant) -> Iterator[Volumes]:
+    """Makes volumes of the tenant's."""
+    with ExitStack() as made:
+        yield Volumes(tenant, made)
+
+
+@pytest.fixture
+def container(tenant) -> Iterator[str]:
+    """A container of the tenant's."""
+    name = tenant.object_store.create_container("storage-test").name
+    yield name
+    for each in tenant.object_store.objects(name):
+        tenant.object_store.delete_object(each, container=name)
+    tenant.object_store.delete_container(name)
+
+
+@pytest.fixture
+def image(tenant) -> Iterator[tuple[str, bytes]]:
+    """An image in Glance, and its content, which is smaller than any volume."""
+    content = os.urandom(8 * MIB)
+    made = tenant.image.create_image(
+        name="storage-test", data=content, disk_format="raw", container_format="bare"
+    )
+    yield made.id, content
+    tenant.image.delete_image(made)
+
+
+def loop_devices(file_name: str) -> list[Path]:
+    """Return this machine's loop devices of files of that name, as the kernel tells them."""
+    return [
+        backing.parents[1]
+        for backing in Path("/sys/block").glob("loop*/loop/backing_file")
+        if Path(_read(backing)).name == file_name
+    ]
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:  # the device was detached since it was listed
+        return ""
+
+
+def size_of(device: Path) -> int:
+    """Return a block device's size in bytes."""
+    return int((device / "size").read_text()) * 512
+
+
+def wait_until(condition, timeout: float, what: str) -> None:
+    """Wait for something on this machine."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
+        time.sleep(0.2)
+
+
+def test_content_survives_every_way_of_copying_a_volume(volumes, image):
+    image_id, content = image
+    first = volumes.create(image_id=image_id)
+    of_snapshot = volumes.create(gib=2, snapshot_id=volumes.snapshot(first).id)
+    clone = volumes.create(gib=2, source_volume_id=of_snapshot.id)
+    restored = volumes.restore(volumes.backup(clone))
+    assert restored.size == 2
+
+    made = volumes.image(restored)
+    expected = hashlib.new(made.hash_algo, content)
+    for _ in range(2 * GIB // MIB - len(content) // MIB):
+        expected.update(bytes(MIB))
+    assert made.hash_value == expected.hexdigest()
+
+
+def test_a_backup_is_in_the_users_object_store(volumes, tenant):
+    backup = volumes.backup(volumes.create())
+    names = [each.name for each in tenant.object_store.objects(backup.container)]
+    assert any(backup.id in name for name in names)
+
+
+def test_a_volume_grows(volumes):
+    volume = volumes.create()
+    assert volumes.extend(volume, 3).size == 3
+
+
+def test_an_attached_volume_is_a_device_of_its_size_until_it_is_detached(volumes):
+    volume = volumes.create()
+    name = f"volume-{volume.id}"
+    assert not loop_devices(name)
+    attachment = volumes.attach(volume)
+    assert [size_of(device) for device in loop_devices(name)] == [GIB]
+    volumes.detach(attachment)
+    wait_until(lambda: not loop_devices(name), 10, "the device is gone")
+
+
+def test_an_attached_volume_can_be_copied(volumes):
+    volume = volumes.create()
+    volumes.attach(volume)
+    assert volumes.create(snapshot_id=volumes.snapshot(volume).id).size == 1
+
+
+def test_a_killed_volume_service_gives_attached_volumes_their_devices_again(volumes, running):
+    volume = volumes.create()
+    volumes.attach(volume)
+    name = f"volume-{volume.id}"
+    for process in running.init.children(recursive=True):
+        if "cinder-volume" in " ".join(process.cmdline()):
+            process.kill()
+    wait_until(lambda: not loop_devices(name), 10, "nobody holds the device")
+    wait_until(lambda: loop_devices(name), 60, "the next service holds a device")
+
+
+def test_objects_come_back_as_they_were_put(tenant, container):
+    small = os.urandom(1000)
+    tenant.object_store.upload_object(container, "small", data=small)
+    assert tenant.object_store.download_object("small", container) == small
+    assert [each.name for each in tenant.object_store.objects(container)] == ["small"]
+
+
+def test_a_large_object_is_put_in_segments(tenant, container, tmp_path):
+    file = tmp_path / "large"
+    file.write_bytes(os.urandom(20 * MIB))
+    tenant.create_object(container, "large", filename=str(file), segment_size=8 * MIB)
+    names = [each.name for each in tenant.object_store.objects(container)]
+    assert len(names) == 4  # three segments and their manifest
+    assert tenant.object_store.download_object("large", container) == file.read_bytes()
+
+
+def test_a_temporary_url_needs_no_token(tenant, container):
+    tenant.object_store.upload_object(container, "shared", data=b"shared")
+    tenant.object_store.set_container_temp_url_key(container, "a key")
+    base = tenant.object_store.get_endpoint()
+    path = f"{urlsplit(base).path}/{container}/shared"
+    signed = tenant.object_store.generate_temp_url(path, 60, "GET", temp_url_key="a key")
+    root = base.removesuffix(urlsplit(base).path)
+    assert requests.get(root + signed, timeout=10).content == b"shared"
+    assert requests.get(root + path, timeout=10).status_code == 401
+
+
+@pytest.mark.parametrize("port", OBJECT_STORAGE.values(), ids=OBJECT_STORAGE.keys())
+def test_what_stores_the_objects_is_reached_through_the_proxy_alone(running, port):
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((str(running.net.api), port), timeout=5)
