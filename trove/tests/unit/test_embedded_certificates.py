@@ -29,9 +29,9 @@ def served(files):
     with socket.create_server((str(HERE), 0)) as plain:
 
         def serve() -> None:
-            with plain.accept()[0] as connection:
-                with contextlib.suppress(ssl.SSLError):  # the client may think better of it
-                    context.wrap_socket(connection, server_side=True).close()
+            connection = plain.accept()[0]
+            with contextlib.suppress(ssl.SSLError), connection:  # the client may think better
+                context.wrap_socket(connection, server_side=True).close()
 
         threading.Thread(target=serve, daemon=True).start()
         yield plain.getsockname()[1]
