@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import openstack
 import psutil
 import pytest
 
@@ -132,6 +133,13 @@ def seen_from_here(pid: int) -> psutil.Process:
     raise AssertionError(f"no process {pid} in the cloud")
 
 
+def attach_a_volume() -> None:
+    """Have the trial cloud make a device of a volume, as for a guest."""
+    volumes = openstack.connect(cloud=TRIAL.user_cloud).block_storage
+    volume = volumes.wait_for_status(volumes.create_volume(size=1), interval=1)
+    volumes.create_attachment(volume.id, connector={"host": "embedded"})
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_start_leaves_nothing_at_once(machine, ending):
     starting = bring_up()
@@ -169,7 +177,9 @@ def test_a_whole_life(machine):
     # While it is up its addresses lead into it, and from nowhere out.
     assert TRIAL.net.link in " ".join(_lines("ip", "route", "get", str(TRIAL.net.api)))
 
-    # With the supervisor everything ends.
+    # With the supervisor everything ends, the devices of attached volumes, too.
+    attach_a_volume()
+    assert _lines("losetup", "--all") - machine.loop_devices
     TRIAL.init.kill()
     wait_until(lambda: not list(_processes()), timeout=30)
     lifecycle.down(TRIAL)

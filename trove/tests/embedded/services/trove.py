@@ -11,6 +11,8 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     manage = f"{settings.venv}/bin/trove-manage"
     files = ("trove/trove.conf",)
     ready = ("trove-database", "rabbitmq")
+    # Swift is called where guests call it, for they are handed the same address.
+    trust = {"REQUESTS_CA_BUNDLE": str(cloud.authority)}
     return [
         # Trove reads its own configuration for this too, so it waits for the networks.
         Task(name="trove-database", after=("mariadb", "networks"), commands=((manage, "db_sync"),)),
@@ -19,6 +21,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             name="trove",
             after=ready,
             command=(f"{settings.venv}/bin/trove-api", *builders.reads(files)),
+            environment=trust,
             ready=probes.answers_http(cloud.url("trove"), cloud.authority),
         ),
         builders.worker(
@@ -28,6 +31,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             ready,
             queue="taskmanager",
             configuration=files,
+            environment=trust,
         ),
         builders.worker(
             cloud,
