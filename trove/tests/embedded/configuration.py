@@ -1,6 +1,7 @@
 """Write the services' configuration files from their templates."""
 
 import os
+import shutil
 from pathlib import Path
 
 import jinja2
@@ -20,6 +21,7 @@ _FOUNDATIONS = (
     "libvirt/qemu.conf",
     "libvirt/libvirtd.conf",
 )
+_CONTAINER_HOOK = Path(__file__).with_name("container_hook.py")
 MANAGEMENT_DEVICE = "trove-mgmt"
 
 
@@ -63,6 +65,7 @@ def write_all(cloud: Cloud, settings: Settings, services: list[Service]) -> None
     write("mariadb/init.sql", cloud.etc / "mariadb.sql", {**context, "databases": databases})
     supervisor = {**context, "services": services}
     write("supervisor/supervisord.conf", cloud.folder / "supervisord.conf", supervisor)
+    _add_container_hook(cloud)
     for file in _BESIDE_CONFIGURATION:
         link = cloud.etc / file
         if link.parent.is_dir():
@@ -72,6 +75,14 @@ def write_all(cloud: Cloud, settings: Settings, services: list[Service]) -> None
     (cloud.etc / "resolv.conf").write_text("")
     _add_accounts(cloud)
     os.chmod(cloud.etc, 0o755)  # noqa: PTH101 -- it becomes /etc
+
+
+def _add_container_hook(cloud: Cloud) -> None:
+    """Have libvirt call the hook at each step of a container's life."""
+    hook = cloud.etc / "libvirt" / "hooks" / "lxc"
+    hook.parent.mkdir()
+    shutil.copyfile(_CONTAINER_HOOK, hook)
+    hook.chmod(0o700)
 
 
 def _add_accounts(cloud: Cloud) -> None:

@@ -1,14 +1,17 @@
 """First process of the embedded cloud's namespaces; it becomes the supervisor.
 
-Runs as a script with the standard library alone: ``init.py CLOUD SUPERVISORD``.
+Runs as a script with the standard library alone:
+``init.py CLOUD SUPERVISORD [CONTROL_GROUP]``.
 Inside, /etc is the host's with the cloud's configuration laid over it; /run and
 /var are the cloud's own; nothing of that is visible outside.
 """
 
+import ctypes
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 HOST_NAME = "embedded"
@@ -19,6 +22,8 @@ KERNEL_SETTINGS = {
     "conf/all/arp_ignore": 1,
 }
 OWN_TREES = ("run", "var")
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_NEW_CONTROL_GROUP_VIEW = 0x02000000  # CLONE_NEWCGROUP of linux/sched.h
 EXPECTED_FOLDERS = (
     "run/lock",
     "run/openvswitch",
@@ -42,6 +47,9 @@ def arrange_mounts(cloud: Path) -> None:
     # The cloud's folder may lie below a tree that is about to be covered.
     descriptor = os.open(cloud, os.O_PATH)
     held = f"/proc/{os.getpid()}/fd/{descriptor}"
+    # What the host has mounted there stays in view otherwise, and libvirt takes it
+    # for usable: its control groups above all.
+    subprocess.run(["umount", "--recursive", "--lazy", "/sys"], check=True)
     mount("-t", "sysfs", "sysfs", "/sys")
     work = cloud / "etc.work"
     work.mkdir(exist_ok=True)
@@ -60,10 +68,54 @@ def arrange_mounts(cloud: Path) -> None:
     os.close(descriptor)
 
 
+def enter_control_groups(name: str) -> None:
+    """Have groups of that name, version 1, in all hierarchies and see nothing above them.
+
+    Whatever is started afterwards, guests that are containers included, is in
+    groups below: nothing of the cloud is in a group whose name the host can't tell.
+    """
+    mount("-t", "tmpfs", "-o", "mode=755", "cgroup", str(CONTROL_GROUPS))
+    hierarchies = list(_hierarchies())
+    for folder, options, own in hierarchies:
+        folder.mkdir()
+        mount("-t", "cgroup", "-o", options, "cgroup", str(folder))
+        _join(folder / own.lstrip("/"), name)
+        subprocess.run(["umount", str(folder)], check=True)
+    # From Python 3.12 on that is os.unshare.
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_NEW_CONTROL_GROUP_VIEW) != 0:
+        raise OSError(ctypes.get_errno(), "no namespace of control groups")
+    for folder, options, _ in hierarchies:
+        mount("-t", "cgroup", "-o", options, "cgroup", str(folder))
+
+
+def _hierarchies() -> Iterator[tuple[Path, str, str]]:
+    """Return of each hierarchy of version 1 its folder, mount options and this process's group."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, group = line.split(":", 2)
+        if controllers:
+            named = controllers.startswith("name=")
+            folder = CONTROL_GROUPS / controllers.removeprefix("name=")
+            yield folder, f"none,{controllers}" if named else controllers, group
+
+
+def _join(parent: Path, name: str) -> None:
+    group = parent / name
+    group.mkdir(exist_ok=True)
+    # Nothing can run in a group of this kind before it has these.
+    for setting in ("cpuset.cpus", "cpuset.mems"):
+        if (parent / setting).exists():
+            (group / setting).write_text((parent / setting).read_text())
+    (group / "cgroup.procs").write_text("0")  # the process that writes
+
+
 def main() -> None:
     """Arrange mounts, host name and loopback, then become the supervisor."""
-    cloud, supervisord = Path(sys.argv[1]), sys.argv[2]
+    cloud, supervisord, *control_group = sys.argv[1:]
+    cloud = Path(cloud)
     arrange_mounts(cloud)
+    if control_group:
+        enter_control_groups(*control_group)
     socket.sethostname(HOST_NAME)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for setting, value in KERNEL_SETTINGS.items():

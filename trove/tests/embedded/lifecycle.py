@@ -10,8 +10,10 @@ from trove.tests.embedded import (
     certificates,
     clouds_yaml,
     configuration,
+    control_groups,
     hypervisor,
     links,
+    loop_devices,
     namespaces,
     packages,
     services,
@@ -89,7 +91,11 @@ def _start(cloud: Cloud, settings: Settings) -> None:
         everything = services.units(cloud, settings)
         long_running = [unit for unit in everything if isinstance(unit, Service)]
         configuration.write_all(cloud, settings, long_running)
-        init = namespaces.create(cloud.folder, f"{settings.venv}/bin/supervisord")
+        init = namespaces.create(
+            cloud.folder,
+            f"{settings.venv}/bin/supervisord",
+            control_group=_control_group(cloud, settings),
+        )
         links.connect(init, cloud.net, cloud.log("network"))
         Startup(cloud, init, task_environment(settings.venv)).run(everything)
         clouds_yaml.add(cloud)
@@ -100,6 +106,12 @@ def _start(cloud: Cloud, settings: Settings) -> None:
     except BaseException:
         _remove(cloud)
         raise
+
+
+def _control_group(cloud: Cloud, settings: Settings) -> str | None:
+    """Return the name of the cloud's control groups, None where its guests need none."""
+    containers = hypervisor.KINDS[settings.hypervisor].containers
+    return control_groups.name(cloud.folder) if containers else None
 
 
 def down(cloud: Cloud) -> None:
@@ -116,6 +128,8 @@ def _end(cloud: Cloud) -> None:
     """End every process, mount and link of the cloud."""
     if init := cloud.init:
         namespaces.destroy(init)
+    control_groups.remove(cloud.folder)
+    loop_devices.release(cloud.disks)
     links.release(cloud.folder)
     clouds_yaml.remove(cloud)
 

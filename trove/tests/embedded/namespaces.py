@@ -40,12 +40,16 @@ def _is_init(pid: int) -> bool:
     return len(numbers) == 3 and numbers[-1] == "1"
 
 
-def create(folder: Path, supervisord: Path, timeout: float = 20) -> psutil.Process:
+def create(
+    folder: Path, supervisord: Path, *, control_group: str | None = None, timeout: float = 20
+) -> psutil.Process:
     """Create the namespaces with the supervisor as their init.
 
     Args:
         folder: the cloud's folder; supervisord.conf and etc/ lie in it.
         supervisord: program to become init.
+        control_group: name of the groups that the cloud's processes are in, None
+            to leave them where they are.
         timeout: seconds until the supervisor must run.
 
     Raises:
@@ -58,6 +62,7 @@ def create(folder: Path, supervisord: Path, timeout: float = 20) -> psutil.Proce
             [
                 *("unshare", *_KINDS, "--fork", "--mount-proc", "--propagation", "private"),
                 *(sys.executable, "-I", str(script), str(folder), str(supervisord)),
+                *([control_group] if control_group else []),
             ],
             stdin=subprocess.DEVNULL,
             stdout=output,

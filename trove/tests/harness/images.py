@@ -33,6 +33,7 @@ ELEMENTS = (
     "trove-container-runtime",
     "trove-datastore",
     "trove-guest-agent",
+    "trove-guest-container",
     "trove-guest-tuning",
     "trove-image-manifest",
     "trove-image-registry",

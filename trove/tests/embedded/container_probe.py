@@ -1,0 +1,6 @@
+"""A tiny container."""
+
+
+def fault() -> str | None:
+    """Return."""
+    return None
