@@ -16,6 +16,11 @@ from trove.tests.common.errors import ScenarioError
 _VERSION_1 = "cgroup"
 
 
+def present() -> bool:
+    """Tell whether this machine has hierarchies that containers of libvirt can use."""
+    return any(True for _ in _hierarchies())
+
+
 def name(folder: Path) -> str:
     """Return the name of the groups of the cloud in ``folder``, the same in all hierarchies."""
     return f"trove-cloud{str(folder).replace('/', '-')}"
@@ -50,9 +55,14 @@ def _removed(group: Path) -> bool:
     return True
 
 
+def _hierarchies() -> Iterator[str]:
+    for mount in psutil.disk_partitions(all=True):
+        if mount.fstype == _VERSION_1:
+            yield mount.mountpoint
+
+
 def _groups(wanted: str) -> Iterator[Path]:
-    for hierarchy in psutil.disk_partitions(all=True):
-        if hierarchy.fstype == _VERSION_1:
-            for parent, folders, _ in os.walk(hierarchy.mountpoint):
-                if wanted in folders:
-                    yield Path(parent, wanted)
+    for hierarchy in _hierarchies():
+        for parent, folders, _ in os.walk(hierarchy):
+            if wanted in folders:
+                yield Path(parent, wanted)

@@ -21,6 +21,18 @@ from trove.tests.common.errors import ScenarioError
 _KINDS = ("--net", "--pid", "--mount", "--uts", "--ipc")
 
 
+def bundle(argv: Sequence[str | Path], *options: str) -> list[str]:
+    """Return the command line that runs ``argv`` as init of new namespaces.
+
+    Args:
+        argv: program and arguments.
+        options: further options of unshare(1).
+    """
+    words = [str(word) for word in argv]
+    fixed = ("--fork", "--mount-proc", "--propagation", "private")
+    return ["unshare", *_KINDS, *fixed, *options, "--", *words]
+
+
 def find_init(folder: Path) -> psutil.Process | None:
     """Return the first process of the cloud in ``folder``, or None if it is down.
 
@@ -59,11 +71,12 @@ def create(
     script = Path(__file__).with_name("init.py")
     with log.open("ab") as output:
         launcher = subprocess.Popen(
-            [
-                *("unshare", *_KINDS, "--fork", "--mount-proc", "--propagation", "private"),
-                *(sys.executable, "-I", str(script), str(folder), str(supervisord)),
-                *([control_group] if control_group else []),
-            ],
+            bundle(
+                [
+                    *(sys.executable, "-I", script, folder, supervisord),
+                    *([control_group] if control_group else []),
+                ]
+            ),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -6,7 +6,6 @@ import time
 import pytest
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.embedded import hypervisor
 from trove.tests.embedded.addresses import RANGE, Addresses
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.startup import Startup
@@ -49,11 +48,6 @@ def test_the_first_failure_stops_the_start(startup):
         startup.run(units)
     time.sleep(0.05)
     assert begun == []
-
-
-def test_an_unknown_hypervisor_lists_the_known_ones():
-    with pytest.raises(ScenarioError, match="xen.*auto, kvm, qemu"):
-        hypervisor.choose("xen")
 
 
 def test_clouds_of_different_slots_share_no_address():
