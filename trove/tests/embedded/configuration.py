@@ -21,7 +21,7 @@ _FOUNDATIONS = (
     "libvirt/qemu.conf",
     "libvirt/libvirtd.conf",
 )
-_CONTAINER_HOOK = Path(__file__).with_name("container_hook.py")
+_CONTAINER_HOOK = Path(__file__).with_name("containers") / "hook.py"
 MANAGEMENT_DEVICE = "trove-mgmt"
 
 

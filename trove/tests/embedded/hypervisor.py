@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trove.tests.common import progress
 from trove.tests.common.errors import ScenarioError
-from trove.tests.embedded import container_probe
+from trove.tests.embedded.containers import probe
 
 _DEBUG_EXIT_PORT = 0xF4
 _VALUE = 0x2A
@@ -83,7 +83,7 @@ KINDS = {
             virt_type="lxc",
             cpu_mode="none",
             containers=True,
-            fault=container_probe.fault,
+            fault=probe.fault,
         ),
         # Everything QEMU can emulate but wide vectors and five-level paging: a guest
         # that finds them uses them, and emulating them is slower than doing without.

@@ -38,13 +38,14 @@ def worker(
     queue: str,
     configuration: Sequence[str],
     environment: Mapping[str, str] = MappingProxyType({}),
+    program: tuple[str, ...] | None = None,
 ) -> Service:
     """Return a service that is reached by the message queue alone."""
     return Service(
         name=name,
         after=after,
         command=(
-            f"{settings.venv}/bin/{name}",
+            *(program or (f"{settings.venv}/bin/{name}",)),
             *reads(configuration),
         ),
         environment=environment,

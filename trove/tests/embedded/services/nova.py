@@ -1,8 +1,20 @@
 """Servers."""
 
+from pathlib import Path
+
 from trove.tests.embedded.cloud import Cloud, Settings
+from trove.tests.embedded.hypervisor import KINDS
 from trove.tests.embedded.services import builders
 from trove.tests.embedded.units import Task, Unit
+
+_FOR_CONTAINERS = Path(__file__).parents[1] / "containers" / "nova_compute.py"
+
+
+def _compute(settings: Settings) -> tuple[str, ...]:
+    """Return the program that drives the hypervisor."""
+    if KINDS[settings.hypervisor].containers:
+        return f"{settings.venv}/bin/python", str(_FOR_CONTAINERS)
+    return (f"{settings.venv}/bin/nova-compute",)
 
 
 def units(cloud: Cloud, settings: Settings) -> list[Unit]:
@@ -46,6 +58,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             ("nova-conductor", "placement", "libvirtd", "vswitchd"),
             queue="compute.embedded",
             configuration=files,
+            program=_compute(settings),
         ),
         Task(
             name="compute-host",

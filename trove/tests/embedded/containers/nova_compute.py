@@ -1,0 +1,37 @@
+"""nova-compute for guests that are containers.
+
+In two places nova takes every guest for a virtual machine; there its driver is
+corrected, for as long as this process runs.
+"""
+
+import sys
+
+# The first import of all, for it patches the standard library.
+from nova.cmd import compute  # isort: skip
+from nova.virt import libvirt
+from nova.virt.libvirt import blockinfo
+
+BUS = "virtio"
+
+_named_bus = blockinfo.get_disk_bus_for_device_type
+
+
+def _bus(instance, virt_type, image_meta, device_type="disk"):
+    """Name a bus that libvirt knows: it refuses volumes on nova's own name for none."""
+    named = _named_bus(instance, virt_type, image_meta, device_type)
+    return BUS if named == "lxc" else named
+
+
+class ContainerDriver(libvirt.LibvirtDriver):
+    """Detaches devices from running containers."""
+
+    def _detach_from_live_and_wait_for_event(self, dev, guest, instance_uuid, device_name):
+        """Wait for nothing: libvirt's driver of containers detaches at once and sends no event."""
+        self._detach_sync(dev, guest, instance_uuid, device_name, persistent=False, live=True)
+
+
+if __name__ == "__main__":
+    blockinfo.get_disk_bus_for_device_type = _bus
+    blockinfo.SUPPORTED_DEVICE_BUSES["lxc"] = [BUS]
+    libvirt.LibvirtDriver = ContainerDriver
+    sys.exit(compute.main())
