@@ -40,6 +40,7 @@ class Machine:
     routes: frozenset[str]
     namespaces: frozenset[str]
     loop_devices: frozenset[str]
+    control_groups: frozenset[str]
     files: frozenset[str]
 
 
@@ -80,6 +81,7 @@ def look() -> Machine:
         routes=_lines("ip", "route", "show", "table", "all"),
         namespaces=frozenset(_namespaces()),
         loop_devices=_lines("losetup", "--all"),
+        control_groups=frozenset(map(str, Path("/sys/fs/cgroup").glob("**/trove-cloud*"))),
         files=frozenset(_files()),
     )
 

@@ -61,7 +61,7 @@ def fault(deadline: float = 20) -> str | None:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return f"no container starts within {deadline:.0f} s"
+            return f"no container starts within {deadline:g} s"
         finally:
             control_groups.remove(folder)
             loop_devices.release(_disks(folder))
@@ -115,22 +115,31 @@ def _start_libvirt(folder: Path) -> None:
         time.sleep(0.1)
 
 
+def run_container(folder: Path) -> None:
+    """Start the container with the libvirt that answers here, and return when it has run.
+
+    Args:
+        folder: for the container's root and description; on no loop device itself.
+    """
+    root = _make_root(folder)
+    domain = folder / "probe.xml"
+    domain.write_text(_DOMAIN.format(root=root))
+    _run(*_LIBVIRT, "create", domain)
+    while not (root / "ran").exists():
+        time.sleep(0.05)
+
+
 def main() -> None:
-    """Start the container and end when it has run; the caller ends what takes too long."""
+    """Run a container in new namespaces; the caller ends what takes too long."""
     folder, control_group = Path(sys.argv[1]), sys.argv[2]
     (folder / "etc").mkdir()
     init.arrange_mounts(folder)
     init.enter_control_groups(control_group)
-    root = _make_root(folder)
     _start_libvirt(folder)
-    domain = folder / "probe.xml"
-    domain.write_text(_DOMAIN.format(root=root))
     try:
-        _run(*_LIBVIRT, "create", domain)
+        run_container(folder)
     except subprocess.CalledProcessError as error:
         raise SystemExit(f"{error.cmd[0]} ended with {error.returncode}") from None
-    while not (root / "ran").exists():
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""The probe for containers starts a real one, and leaves nothing of it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from trove.tests.common import paths
+from trove.tests.embedded import control_groups
+from trove.tests.embedded.containers import probe
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs_root: namespaces are made"),
+    pytest.mark.skipif(not control_groups.present(), reason="no control groups of version 1"),
+]
+MARK = ".probe-"
+
+
+def remains() -> Iterator[str]:
+    """Find what a probe left: its folder, processes, loop devices and control groups."""
+    yield from map(str, paths.clouds().glob(f"{MARK}*"))
+    yield from map(str, Path("/sys/fs/cgroup").glob(f"**/trove-cloud*{MARK}*"))
+    for device in Path("/sys/block").glob("loop*/loop/backing_file"):
+        if MARK in (file := device.read_text()):
+            yield file
+    for process in psutil.process_iter(["cmdline"]):
+        if MARK in (command := " ".join(process.info["cmdline"] or ())):
+            yield command
+
+
+def test_a_container_runs_and_leaves_nothing():
+    assert probe.fault() is None
+    assert list(remains()) == []
+
+
+def test_a_container_that_takes_too_long_leaves_nothing():
+    assert probe.fault(deadline=0.7) == "no container starts within 0.7 s"
+    assert list(remains()) == []
+
+
+def test_what_is_missing_is_told(monkeypatch, tmp_path):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "mkfs.xfs").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "mkfs.xfs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    assert probe.fault() == "no container starts (mkfs.xfs ended with 1)"
+    assert list(remains()) == []
