@@ -129,7 +129,7 @@ def _end(cloud: Cloud) -> None:
     if init := cloud.init:
         namespaces.destroy(init)
     control_groups.remove(cloud.folder)
-    loop_devices.release(cloud.disks)
+    loop_devices.release(cloud.disks_file)
     links.release(cloud.folder)
     clouds_yaml.remove(cloud)
 

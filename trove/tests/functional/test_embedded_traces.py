@@ -15,18 +15,26 @@ import psutil
 import pytest
 
 from trove.tests.common import paths
-from trove.tests.embedded import lifecycle, links
+from trove.tests.embedded import lifecycle, links, namespaces
 from trove.tests.embedded.cloud import Cloud
+from trove.tests.embedded.hypervisor import KINDS
 from trove.tests.embedded.supervision import RUNNING, Supervisor
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs_root: namespaces are made")
 
 TRIAL = Cloud("trial")
 _BRING_UP = """
+import sys
 from trove.tests.embedded import cli, lifecycle
 from trove.tests.embedded.cloud import Cloud
 cli.end_on_signals()
-lifecycle.up(Cloud("trial"), "qemu")
+lifecycle.up(Cloud("trial"), sys.argv[1])
+"""
+_RUN_CONTAINER = """
+import sys
+from pathlib import Path
+from trove.tests.embedded.containers import probe
+probe.run_container(Path(sys.argv[1]))
 """
 
 
@@ -101,9 +109,15 @@ def machine(tmp_path, monkeypatch) -> Iterator[Machine]:
     assert not (tmp_path / "openstack").exists()
 
 
-def bring_up() -> subprocess.Popen:
+def bring_up(hypervisor: str = "qemu") -> subprocess.Popen:
     """Begin to bring the trial cloud up, in a process of its own."""
-    return subprocess.Popen([sys.executable, "-c", _BRING_UP])
+    return subprocess.Popen([sys.executable, "-c", _BRING_UP, hypervisor])
+
+
+def run_container() -> None:
+    """Have a container run in the trial cloud, its root attached as nova does it."""
+    command = [sys.executable, "-c", _RUN_CONTAINER, TRIAL.disks]
+    subprocess.run(namespaces.enter(TRIAL.init, command), check=True, timeout=60)
 
 
 def wait_until(condition, timeout: float) -> None:
@@ -162,8 +176,11 @@ def test_a_killed_start_leaves_nothing_once_it_is_down(machine):
 
 
 @pytest.mark.timeout(400)
-def test_a_whole_life(machine):
-    assert bring_up().wait(timeout=300) == 0
+@pytest.mark.parametrize("hypervisor", ["qemu", "lxc"])
+def test_a_whole_life(machine, hypervisor):
+    if fault := KINDS[hypervisor].fault():
+        pytest.skip(f"needs_{hypervisor}: {fault}")
+    assert bring_up(hypervisor).wait(timeout=300) == 0
 
     # A killed service is started again.
     before = supervised("keystone")
@@ -178,6 +195,9 @@ def test_a_whole_life(machine):
 
     # While it is up its addresses lead into it, and from nowhere out.
     assert TRIAL.net.link in " ".join(_lines("ip", "route", "get", str(TRIAL.net.api)))
+
+    if hypervisor == "lxc":
+        run_container()
 
     # With the supervisor everything ends, the devices of attached volumes, too.
     attach_a_volume()

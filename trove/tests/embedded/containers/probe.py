@@ -21,7 +21,7 @@ _DOMAIN = """
     <type>exe</type>
     <init>/usr/bin/sh</init>
     <initarg>-c</initarg>
-    <initarg>unshare --cgroup true &amp;&amp; touch /ran</initarg>
+    <initarg>unshare --cgroup touch /ran &amp;&amp; exec sleep 600</initarg>
   </os>
   <devices>
     <filesystem><source dir="{root}"/><target dir="/"/></filesystem>
@@ -64,14 +64,14 @@ def fault(deadline: float = 20) -> str | None:
             return f"no container starts within {deadline:g} s"
         finally:
             control_groups.remove(folder)
-            loop_devices.release(_disks(folder))
+            loop_devices.release(_disks_file(folder))
     if probe.returncode == 0:
         return None
     said = probe.stderr.strip().splitlines() or [f"the probe ended with {probe.returncode}"]
     return f"no container starts ({said[-1]})"
 
 
-def _disks(folder: Path) -> Path:
+def _disks_file(folder: Path) -> Path:
     return folder / "disks.xfs"
 
 
@@ -81,17 +81,23 @@ def _run(*argv: str | Path) -> str:
     ).stdout
 
 
-def _make_root(folder: Path) -> Path:
-    """Return the container's root folder: a file system in a file on XFS."""
-    disks, root = folder / "disks", folder / "root"
+def _make_disks(folder: Path) -> Path:
+    """Return a folder on XFS, as the one of guests' disks is."""
+    disks = folder / "disks"
     disks.mkdir()
+    _run("truncate", "--size=1G", _disks_file(folder))
+    _run("mkfs.xfs", "-q", _disks_file(folder))
+    _run("mount", "-o", "loop", _disks_file(folder), disks)
+    return disks
+
+
+def _make_root(disks: Path) -> Path:
+    """Return a container's root folder: a file system in a file, attached as nova does it."""
+    file, root = disks / "root.raw", disks / "root"
+    _run("truncate", "--size=16M", file)
+    _run("mkfs.ext4", "-q", file)
     root.mkdir()
-    _run("truncate", "--size=1G", _disks(folder))
-    _run("mkfs.xfs", "-q", _disks(folder))
-    _run("mount", "-o", "loop", _disks(folder), disks)
-    _run("truncate", "--size=16M", disks / "root.raw")
-    _run("mkfs.ext4", "-q", disks / "root.raw")
-    _run("mount", _run("losetup", "--find", "--show", disks / "root.raw").strip(), root)
+    _run("mount", _run("losetup", "--find", "--show", file).strip(), root)
     for name in ("bin", "lib", "lib64", "sbin"):
         (root / name).symlink_to(f"usr/{name}")
     return root
@@ -115,14 +121,14 @@ def _start_libvirt(folder: Path) -> None:
         time.sleep(0.1)
 
 
-def run_container(folder: Path) -> None:
-    """Start the container with the libvirt that answers here, and return when it has run.
+def run_container(disks: Path) -> None:
+    """Start a container with the libvirt that answers here, and return when it runs.
 
     Args:
-        folder: for the container's root and description; on no loop device itself.
+        disks: folder on XFS, for the container's root and description.
     """
-    root = _make_root(folder)
-    domain = folder / "probe.xml"
+    root = _make_root(disks)
+    domain = disks / "probe.xml"
     domain.write_text(_DOMAIN.format(root=root))
     _run(*_LIBVIRT, "create", domain)
     while not (root / "ran").exists():
@@ -137,7 +143,7 @@ def main() -> None:
     init.enter_control_groups(control_group)
     _start_libvirt(folder)
     try:
-        run_container(folder)
+        run_container(_make_disks(folder))
     except subprocess.CalledProcessError as error:
         raise SystemExit(f"{error.cmd[0]} ended with {error.returncode}") from None
 
