@@ -5,6 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # importing it takes a while, and a line in a log needs none of it
+    from rich.progress import Progress
 
 _started = time.monotonic()
 _lock = threading.Lock()
@@ -17,6 +21,9 @@ def _to_stderr(line: str) -> None:
 _sink: Callable[[str], None] = _to_stderr
 
 
+_live: "Progress | None" = None
+
+
 def send_lines_to(sink: Callable[[str], None]) -> None:
     """Have every progress line handed to ``sink`` instead of standard error."""
     global _sink
@@ -25,8 +32,12 @@ def send_lines_to(sink: Callable[[str], None]) -> None:
 
 def say(text: str) -> None:
     """Print one line, preceded by the seconds since this process began."""
+    line = f"[{time.monotonic() - _started:5.0f} s] {text}"
     with _lock:
-        _sink(f"[{time.monotonic() - _started:5.0f} s] {text}")
+        if _live:
+            _live.console.print(line, markup=False, highlight=False)
+        else:
+            _sink(line)
 
 
 @contextmanager
@@ -40,3 +51,54 @@ def step(label: str) -> Iterator[None]:
         say(f"{label}: FAILED after {time.monotonic() - begun:.1f} s")
         raise
     say(f"{label}: {time.monotonic() - begun:.1f} s")
+
+
+class Parts:
+    """The parts of one work, some of them done side by side."""
+
+    def __init__(self, display: "Progress | None" = None) -> None:
+        self._display = display
+        self._now: list[str] = []
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Show that a part is being done for as long as the block runs, then that it is done."""
+        begun = time.monotonic()
+        self._show(self._now.append, name)
+        yield
+        self._show(self._now.remove, name, done=1)
+        if not self._display:
+            say(f"  {name}: {time.monotonic() - begun:.1f} s")
+
+    def _show(self, change: Callable[[str], None], name: str, done: int = 0) -> None:
+        with _lock:
+            change(name)
+            if self._display:
+                (work,) = self._display.task_ids
+                self._display.update(work, advance=done, now=", ".join(self._now))
+
+
+@contextmanager
+def parts(label: str, total: int) -> Iterator[Parts]:
+    """Show how far a work of ``total`` parts is: live on a terminal, elsewhere a line a part."""
+    global _live
+    if _sink is not _to_stderr or not sys.stderr.isatty():
+        yield Parts()
+        return
+    from rich import progress as display
+    from rich.console import Console
+
+    columns = (
+        display.SpinnerColumn(),
+        display.TextColumn("{task.description}"),
+        display.MofNCompleteColumn(),
+        display.TimeElapsedColumn(),
+        display.TextColumn("[dim]{task.fields[now]}"),
+    )
+    with display.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        shown.add_task(label, total=total, now="")
+        _live = shown
+        try:
+            yield Parts(shown)
+        finally:
+            _live = None

@@ -110,6 +110,16 @@ class Cloud:
         return self.state / "disks.xfs"
 
     @property
+    def seeded(self) -> Path:
+        """Copy of the state as it was when the cloud's start was completed."""
+        return self.folder / "seeded"
+
+    @property
+    def supervisor(self) -> Path:
+        """Socket of the supervisor."""
+        return self.folder / "supervisor.sock"
+
+    @property
     def etc(self) -> Path:
         """Configuration, laid over /etc inside the cloud."""
         return self.folder / "etc"
@@ -172,6 +182,10 @@ class Cloud:
         part = self.folder / "ready.json.part"
         part.write_text(json.dumps(asdict(settings)))
         part.replace(self.folder / "ready.json")
+
+    def unmark_ready(self) -> None:
+        """Note that the cloud is not complete, or no longer."""
+        (self.folder / "ready.json").unlink(missing_ok=True)
 
     def make_folders(self, slot: int = 0) -> None:
         """Create the empty folders of a new cloud, readable by its owner alone.

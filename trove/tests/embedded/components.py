@@ -94,7 +94,7 @@ COMPONENTS = {
         port=8779,
         catalogue=("database", "/v1.0/%(project_id)s"),
         databases=("trove",),
-        files=("trove/trove-guestagent.conf",),
+        files=("trove/trove.conf", "trove/trove-guestagent.conf"),
         needs=("keystone", "glance", "neutron", "nova", "cinder", "swift"),
     ),
 }

@@ -3,14 +3,17 @@
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
-from openstack.network.v2.port import Port
 
 from trove.tests.common import content, release
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.units import Service
+
+if TYPE_CHECKING:  # importing it takes a second and a half
+    from openstack.network.v2.port import Port
 
 _TEMPLATES = Path(__file__).with_name("templates")
 # What these services look for beside their configuration alone.
@@ -96,13 +99,13 @@ def _add_accounts(cloud: Cloud) -> None:
             (cloud.etc / file).write_text("\n".join([*known, line]) + "\n")
 
 
-def write_trove(cloud: Cloud, settings: Settings, management_network: str) -> None:
-    """Write Trove's configuration, which names a network by its id."""
+def write_trove_networks(cloud: Cloud, settings: Settings, management_network: str) -> None:
+    """Write the part of Trove's configuration that names a network by its id."""
     context = {**cloud.context(settings), "management_network": management_network}
-    write("trove/trove.conf", cloud.etc / "trove" / "trove.conf", context)
+    write("trove/networks.conf", cloud.etc / "trove" / "networks.conf", context)
 
 
-def write_management_port(cloud: Cloud, settings: Settings, port: Port, gateway: str) -> None:
+def write_management_port(cloud: Cloud, settings: Settings, port: "Port", gateway: str) -> None:
     """Write the script that plugs the controller into the management network."""
     context = {
         **cloud.context(settings),

@@ -1,117 +1,176 @@
-"""Bring an embedded cloud up, and down again without a trace."""
+"""Bring an embedded cloud up, back to its beginnings, and down again without a trace."""
 
 import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
 from trove.tests.common import machine, paths, progress, release
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import (
-    certificates,
     clouds_yaml,
     configuration,
     control_groups,
     hypervisor,
+    lease,
     links,
     loop_devices,
     namespaces,
     packages,
-    services,
 )
 from trove.tests.embedded.cloud import Cloud, Settings
-from trove.tests.embedded.components import COMPONENTS
-from trove.tests.embedded.startup import Startup, task_environment
-from trove.tests.embedded.units import Service
+from trove.tests.embedded.components import COMPONENTS, with_needs
 
 _LOCK_TIMEOUT = 900
 DISK_NEEDED = 12
 WAY_OUT = ", or set OS_CLOUD to test another cloud"
 
 
-def _locked(cloud: Cloud) -> FileLock:
+def known() -> list[Cloud]:
+    """Return the clouds that have something below this home."""
+    folders = sorted(path for path in paths.clouds().glob("*/") if path.is_dir())
+    return [Cloud(folder.name) for folder in folders]
+
+
+@contextmanager
+def locked(cloud: Cloud) -> Iterator[None]:
+    """Keep other processes from bringing the cloud up or down meanwhile.
+
+    Raises:
+        ScenarioError: one of them does not come to an end.
+    """
     paths.clouds().mkdir(parents=True, exist_ok=True)
-    return FileLock(cloud.lock, timeout=_LOCK_TIMEOUT)
+    lock = FileLock(cloud.lock, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        progress.say(f"another process is bringing the cloud {cloud.name} up or down: waiting")
+        try:
+            lock.acquire(timeout=_LOCK_TIMEOUT)
+        except Timeout:
+            raise ScenarioError(
+                f"Another process has been bringing the cloud {cloud.name} up or down for"
+                f" {_LOCK_TIMEOUT} s: see trove-cloud status."
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def up(cloud: Cloud, hypervisor_name: str = hypervisor.AUTO) -> Settings:
+def up(
+    cloud: Cloud,
+    hypervisor_name: str = hypervisor.AUTO,
+    wanted: Iterable[str] = (),
+    lease_time: str | None = None,
+) -> Settings:
     """Bring the cloud up, or attach to it where it runs already.
 
     A cloud whose start was not completed, or that another tree or other pins
     configured, is replaced.
 
+    Args:
+        cloud: the cloud.
+        hypervisor_name: what runs the guests.
+        wanted: names of the services it must have; of a new cloud all if there are none.
+        lease_time: how long it may lie idle, such as ``8h``.
+
     Raises:
         ScenarioError: something it needs is missing, or a service did not start.
     """
-    machine.require("The embedded cloud", gib=DISK_NEEDED, way_out=WAY_OUT)
-    try:
-        with _locked(cloud):
-            return _up(cloud, hypervisor_name)
-    except Timeout:
+    duration, components = lease.seconds(lease_time), with_needs(wanted)
+    with locked(cloud):
+        running, init = cloud.settings, cloud.init
+        venv = str(packages.location())
+        if init and running and (running.tree, running.venv) == (configuration.key(), venv):
+            _attach(cloud, running, hypervisor_name, components)
+            if lease_time:
+                lease.grant(cloud, duration)
+            lease.renew(cloud)
+            lease.watch(cloud)
+            return running
+        if init:
+            progress.say(
+                f"the running cloud {cloud.name} is not this tree's, or not complete: replaced"
+            )
+        return _new(cloud, hypervisor_name, components or tuple(COMPONENTS), duration)
+
+
+def _attach(
+    cloud: Cloud, running: Settings, hypervisor_name: str, components: tuple[str, ...]
+) -> None:
+    if hypervisor_name not in (hypervisor.AUTO, running.hypervisor):
         raise ScenarioError(
-            f"Another process has been bringing the cloud {cloud.name} up or down for"
-            f" {_LOCK_TIMEOUT} s: see trove-cloud status."
-        ) from None
+            f"The cloud {cloud.name} runs with --hypervisor {running.hypervisor}:"
+            " call trove-cloud down first."
+        )
+    if lacking := [name for name in components if name not in running.components]:
+        raise ScenarioError(
+            f"The cloud {cloud.name} runs without {', '.join(lacking)}:"
+            " call trove-cloud down first, or name another cloud with --name."
+        )
+    clouds_yaml.add(cloud)
 
 
-def _up(cloud: Cloud, hypervisor_name: str) -> Settings:
+def _new(
+    cloud: Cloud, hypervisor_name: str, components: tuple[str, ...], duration: float
+) -> Settings:
+    machine.require("The embedded cloud", gib=DISK_NEEDED, way_out=WAY_OUT)
+    remove(cloud)
     machine.install_packages("embedded")
     venv = packages.services_environment(paths.home() / "logs" / "services.log")
-    running, init = cloud.settings, cloud.init
-    if init and running and (running.tree, running.venv) == (configuration.key(), str(venv)):
-        if hypervisor_name not in (hypervisor.AUTO, running.hypervisor):
-            raise ScenarioError(
-                f"The cloud {cloud.name} runs with --hypervisor {running.hypervisor}:"
-                " call trove-cloud down first."
-            )
-        clouds_yaml.add(cloud)
-        return running
-    if init:
-        progress.say(
-            f"the running cloud {cloud.name} is not this tree's, or not complete: replaced"
-        )
-    _remove(cloud)
     chosen = hypervisor.choose(hypervisor_name)
     settings = Settings(
         series=release.load().series,
         tree=configuration.key(),
         venv=str(venv),
         hypervisor=chosen.name,
-        components=tuple(COMPONENTS),
+        components=components,
     )
     with progress.step(f"embedded cloud {cloud.name} (guests run by {chosen.name})"):
-        _start(cloud, settings)
+        from trove.tests.embedded import launch
+
+        _complete(cloud, settings, lambda: launch.new(cloud, settings, duration))
     return settings
 
 
-def _start(cloud: Cloud, settings: Settings) -> None:
+def reset(cloud: Cloud) -> None:
+    """Bring a running cloud back to what it was when its start was completed.
+
+    All its processes end, guests included; its databases are those of then.
+    Passwords and addresses stay.
+
+    Raises:
+        ScenarioError: the cloud is not up, or a service did not start.
+    """
+    with locked(cloud):
+        settings = cloud.settings
+        if not settings or settings.tree != configuration.key():
+            raise ScenarioError(
+                f"There is no complete cloud {cloud.name} of this tree: call trove-cloud up."
+            )
+        with progress.step(f"embedded cloud {cloud.name} as freshly seeded"):
+            from trove.tests.embedded import launch, snapshots
+
+            _end(cloud)
+            snapshots.restore(cloud)
+            _complete(cloud, settings, lambda: launch.again(cloud, settings))
+
+
+def _complete(cloud: Cloud, settings: Settings, start: Callable[[], None]) -> None:
+    """Start the cloud and note that it is complete; a cloud that does not start is ended."""
     try:
-        cloud.make_folders(links.claim(cloud.folder))
-        tls = cloud.folder / "tls"
-        certificates.make(cloud.name, [cloud.net.api], cloud.authority, tls / "server.pem")
-        everything = services.units(cloud, settings)
-        long_running = [unit for unit in everything if isinstance(unit, Service)]
-        configuration.write_all(cloud, settings, long_running)
-        init = namespaces.create(
-            cloud.folder,
-            f"{settings.venv}/bin/supervisord",
-            control_group=_control_group(cloud, settings),
-        )
-        links.connect(init, cloud.net, cloud.log("network"))
-        Startup(cloud, init, task_environment(settings.venv)).run(everything)
+        start()
         clouds_yaml.add(cloud)
         cloud.mark_ready(settings)
+        lease.renew(cloud)
     except Exception:
         _end(cloud)  # its logs stay, for they are named in the message
         raise
     except BaseException:
-        _remove(cloud)
+        remove(cloud)
         raise
-
-
-def _control_group(cloud: Cloud, settings: Settings) -> str | None:
-    """Return the name of the cloud's control groups, None where its guests need none."""
-    containers = hypervisor.KINDS[settings.hypervisor].containers
-    return control_groups.name(cloud.folder) if containers else None
 
 
 def down(cloud: Cloud) -> None:
@@ -120,8 +179,17 @@ def down(cloud: Cloud) -> None:
     Raises:
         ScenarioError: a process could not be ended.
     """
-    with _locked(cloud):
-        _remove(cloud)
+    with locked(cloud):
+        remove(cloud)
+
+
+def expire(cloud: Cloud) -> None:
+    """End the cloud as ``down`` does, unless somebody has used it in the last moment."""
+    with locked(cloud):
+        if lease.remaining(cloud) > 0:
+            lease.watch(cloud)
+        else:
+            remove(cloud)
 
 
 def _end(cloud: Cloud) -> None:
@@ -130,10 +198,13 @@ def _end(cloud: Cloud) -> None:
         namespaces.destroy(init)
     control_groups.remove(cloud.folder)
     loop_devices.release(cloud.disks_file)
+    lease.unwatch(cloud)
     links.release(cloud.folder)
     clouds_yaml.remove(cloud)
+    cloud.unmark_ready()
 
 
-def _remove(cloud: Cloud) -> None:
+def remove(cloud: Cloud) -> None:
+    """End the cloud and remove its folder; the caller holds its lock."""
     _end(cloud)
     shutil.rmtree(cloud.folder, ignore_errors=True)

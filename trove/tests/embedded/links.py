@@ -5,6 +5,7 @@ the kernel gives a name once, so two clouds never share a part.
 """
 
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -30,14 +31,18 @@ def raise_fence() -> None:
     )
 
 
-def claim(folder: Path) -> int:
+def claim(folder: Path, slots: Iterable[int] = range(addresses.SLOTS)) -> int:
     """Claim a free part of the address range for the cloud in ``folder``; return its number.
+
+    Args:
+        folder: the cloud's folder.
+        slots: numbers of the parts to choose from.
 
     Raises:
         ScenarioError: all parts are taken, or no link could be made.
     """
     raise_fence()
-    for slot in range(addresses.SLOTS):
+    for slot in slots:
         link = Addresses(slot).link
         made = subprocess.run(
             ["ip", "link", "add", link, "type", "veth", "peer", "name", f"{link}-in"],
@@ -51,7 +56,7 @@ def claim(folder: Path) -> int:
         if not Path("/sys/class/net", link).exists():
             raise ScenarioError(f"This machine makes no network link: {made.stderr.strip()}")
     raise ScenarioError(
-        f"All {addresses.SLOTS} address ranges for embedded clouds are taken: end one with"
+        "All address ranges for this embedded cloud are taken: end another with"
         " trove-cloud down, with its --name and TROVE_SCENARIO_HOME."
     )
 

@@ -47,9 +47,15 @@ def find_init(folder: Path) -> psutil.Process | None:
 
 
 def _is_init(pid: int) -> bool:
+    numbers = _numbers(pid)
+    return len(numbers) == 2 and numbers[-1] == 1
+
+
+def _numbers(pid: int) -> list[int]:
+    """Return the numbers of a process, from this namespace's to its innermost one's."""
     status = Path(f"/proc/{pid}/status").read_text()
-    numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
-    return len(numbers) == 3 and numbers[-1] == "1"
+    line = next(line for line in status.splitlines() if line.startswith("NSpid:"))
+    return [int(number) for number in line.split()[1:]]
 
 
 def create(
@@ -99,19 +105,24 @@ def create(
 
 def destroy(init: psutil.Process, timeout: float = 30) -> None:
     """End the cloud's first process, and with it all others, and wait for that."""
-    members = [process.pid for process in _members(init.pid)]
+    numbers = [process.pid for process in members(init).values()]
     init.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + timeout
-    while any(psutil.pid_exists(pid) for pid in [init.pid, *members]):
+    while any(psutil.pid_exists(pid) for pid in [init.pid, *numbers]):
         if time.monotonic() > deadline:
-            raise ScenarioError(f"Processes of the embedded cloud survive: {members}.")
+            raise ScenarioError(f"Processes of the embedded cloud survive: {numbers}.")
         time.sleep(0.05)
 
 
-def _members(pid: int) -> list[psutil.Process]:
-    """Return the processes that share the PID namespace of ``pid``."""
-    own = _namespace(pid)
-    return [process for process in psutil.process_iter() if own == _namespace(process.pid)]
+def members(init: psutil.Process) -> dict[int, psutil.Process]:
+    """Return the cloud's processes by the numbers they have inside it."""
+    own = _namespace(init.pid)
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError):
+            if own == _namespace(process.pid):
+                found[_numbers(process.pid)[-1]] = process
+    return found
 
 
 def _namespace(pid: int) -> str | None:
@@ -127,7 +138,7 @@ def memory(init: psutil.Process) -> int:
     Shared pages count once (proportional set size).
     """
     total = 0
-    for process in _members(init.pid):
+    for process in members(init).values():
         with contextlib.suppress(psutil.Error):
             total += process.memory_full_info().pss
     return total

@@ -10,20 +10,26 @@ from trove.tests.common import content, paths, progress, registries, release
 from trove.tests.common.commands import run
 
 
-def services_environment(log: Path) -> Path:
-    """Install the services of the series, once for each set of pins.
+def environments() -> Path:
+    """Return the folder of the services' virtual environments, one for each set of pins."""
+    return paths.home() / "services"
 
-    Returns:
-        The folder of a virtual environment, named by the content of the pins.
+
+def location() -> Path:
+    """Return the folder of this tree's virtual environment, named by the content of the pins."""
+    series = release.load()
+    key = content.key([*series.requirements, release.CONSTRAINTS, sys.version])
+    return environments() / f"{series.series}-{key}"
+
+
+def services_environment(log: Path) -> Path:
+    """Install the services of the series, once for each set of pins; return the folder.
 
     Raises:
         ScenarioError: the package index could not be reached or the build failed.
     """
-    series = release.load()
-    key = content.key([*series.requirements, release.CONSTRAINTS, sys.version])
-    environments = paths.home() / "services"
-    final = environments / f"{series.series}-{key}"
-    environments.mkdir(parents=True, exist_ok=True)
+    series, final = release.load(), location()
+    final.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{final}.lock"):
         if (final / "complete").exists():
             return final

@@ -153,5 +153,5 @@ class Seeding:
             is_port_security_enabled=False,
             fixed_ips=[{"subnet_id": subnet.id, "ip_address": str(net.controller)}],
         )
-        configuration.write_trove(self._cloud, self._settings, management.id)
+        configuration.write_trove_networks(self._cloud, self._settings, management.id)
         configuration.write_management_port(self._cloud, self._settings, port, gateway)

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 
@@ -17,7 +17,7 @@ from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.namespaces import enter
 from trove.tests.embedded.supervision import Supervisor
-from trove.tests.embedded.units import Seed, Service, Task, Unit
+from trove.tests.embedded.units import Chore, Seed, Service, Task, Unit
 
 READY_TIMEOUT = 240
 _POLL = 0.3
@@ -44,27 +44,36 @@ class Startup:
         pool = ThreadPoolExecutor(max_workers=len(units), thread_name_prefix="startup")
         running: dict[Future, str] = {}
         try:
-            while graph.is_active():
-                for name in graph.get_ready():
-                    running[pool.submit(self._start, by_name[name])] = name
-                finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    name = running.pop(future)
-                    future.result()
-                    graph.done(name)
+            with progress.parts(f"start of cloud {self._cloud.name}", len(units)) as parts:
+                while graph.is_active():
+                    for name in graph.get_ready():
+                        running[pool.submit(self._start, by_name[name], parts)] = name
+                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        name = running.pop(future)
+                        future.result()
+                        graph.done(name)
         finally:
             self._cancelled.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _start(self, unit: Unit) -> None:
-        begun = time.monotonic()
+    def _start(self, unit: Unit, parts: progress.Parts) -> None:
+        with parts.part(unit.name):
+            self._bring(unit)
+
+    def _bring(self, unit: Unit) -> None:
+        if unit.folders:
+            # Inside, where file systems are mounted that the host does not see.
+            folders = [self._cloud.state / folder for folder in unit.folders]
+            self._run(unit, ("mkdir", "--parents", "--mode=700", *map(str, folders)))
         if isinstance(unit, Service):
             self._start_service(unit)
         elif isinstance(unit, Task):
             self._run_task(unit)
         elif isinstance(unit, Seed):
             self._plant(unit)
-        progress.say(f"  {unit.name}: {time.monotonic() - begun:.1f} s")
+        elif isinstance(unit, Chore):
+            unit.action()
 
     def _plant(self, seed: Seed) -> None:
         try:
@@ -75,7 +84,7 @@ class Startup:
             ) from error
 
     def _start_service(self, service: Service) -> None:
-        supervisor = Supervisor(self._cloud.folder / "supervisor.sock")
+        supervisor = Supervisor(self._cloud.supervisor)
         supervisor.start(service.name)
         deadline = time.monotonic() + READY_TIMEOUT
         while missing := service.ready():
@@ -91,18 +100,21 @@ class Startup:
                 )
 
     def _run_task(self, task: Task) -> None:
-        for folder in task.folders:
-            (self._cloud.state / folder).mkdir(parents=True, mode=0o700)
         for command in task.commands:
             if self._cancelled.is_set():
                 raise CancelledError
-            run(
-                enter(self._init, command),
-                log=self._cloud.log(task.name),
-                what=task.name,
-                env={**self._environment, **task.environment},
-                timeout=READY_TIMEOUT,
-            )
+            self._run(task, command, task.environment)
+
+    def _run(
+        self, unit: Unit, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> None:
+        run(
+            enter(self._init, command),
+            log=self._cloud.log(unit.name),
+            what=unit.name,
+            env={**self._environment, **(environment or {})},
+            timeout=READY_TIMEOUT,
+        )
 
 
 def task_environment(venv: str) -> dict[str, str]:
@@ -111,5 +123,6 @@ def task_environment(venv: str) -> dict[str, str]:
         "PATH": f"{venv}/bin:{os.defpath}:/usr/sbin:/sbin",
         "HOME": "/var/lib/home",
         "TMPDIR": "/var/tmp",
+        "XDG_CACHE_HOME": f"{venv}/cache",
         "LANG": "C.UTF-8",
     }

@@ -31,6 +31,10 @@ class Supervisor:
             if fault.faultCode not in _HARMLESS:
                 raise
 
+    def signal(self, name: str, signal: str) -> None:
+        """Send a service a signal, named as kill(1) does."""
+        self._server.signalProcess(name, signal)
+
     def hopeless(self, name: str) -> str | None:
         """Return why a service will not come up, None while it still may."""
         info = self._server.getProcessInfo(name)

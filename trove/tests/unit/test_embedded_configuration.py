@@ -24,7 +24,7 @@ def cloud(tmp_path, monkeypatch) -> Cloud:
 def rendered(cloud) -> Cloud:
     long_running = [unit for unit in services.units(cloud, SETTINGS) if isinstance(unit, Service)]
     configuration.write_all(cloud, SETTINGS, long_running)
-    configuration.write_trove(cloud, SETTINGS, "a-network-id")
+    configuration.write_trove_networks(cloud, SETTINGS, "a-network-id")
     return cloud
 
 
@@ -73,7 +73,7 @@ def test_the_supervisor_knows_every_service_and_starts_none_by_itself(rendered):
 
 
 def test_trove_uses_the_management_network(rendered):
-    text = (rendered.etc / "trove" / "trove.conf").read_text()
+    text = (rendered.etc / "trove" / "networks.conf").read_text()
     assert "management_networks = a-network-id" in text
 
 

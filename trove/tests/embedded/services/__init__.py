@@ -1,7 +1,5 @@
 """What runs in the cloud, and in which order it starts; a service a module."""
 
-from dataclasses import replace
-
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.services import (
     barbican,
@@ -16,7 +14,7 @@ from trove.tests.embedded.services import (
     switching,
     trove,
 )
-from trove.tests.embedded.units import Unit
+from trove.tests.embedded.units import Chore, Task, Unit, without
 
 _MODULES = {
     "keystone": keystone,
@@ -39,7 +37,14 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     chosen = [*foundations.units(cloud), *switching.units(cloud)]
     for name in settings.components:
         chosen += _MODULES[name].units(cloud, settings)
-    names = {unit.name for unit in chosen}
-    return [
-        replace(unit, after=tuple(name for name in unit.after if name in names)) for unit in chosen
-    ]
+    return without(chosen)
+
+
+def lost_with_the_namespaces(units: list[Unit]) -> list[Unit]:
+    """Return what must be started and done again where the cloud's state is still there."""
+    lasting = {
+        unit.name
+        for unit in units
+        if isinstance(unit, Chore) or (isinstance(unit, Task) and unit.lasting)
+    }
+    return without(units, lasting)

@@ -8,7 +8,13 @@ from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.units import Service
 
 
-def wsgi(cloud: Cloud, settings: Settings, name: str, after: tuple[str, ...]) -> Service:
+def wsgi(
+    cloud: Cloud,
+    settings: Settings,
+    name: str,
+    after: tuple[str, ...],
+    folders: tuple[str, ...] = (),
+) -> Service:
     """Return an API served by gunicorn.
 
     The services parse ``sys.argv``, so gunicorn gets its options by variable.
@@ -17,6 +23,7 @@ def wsgi(cloud: Cloud, settings: Settings, name: str, after: tuple[str, ...]) ->
     return Service(
         name=name,
         after=after,
+        folders=folders,
         command=(f"{settings.venv}/bin/gunicorn",),
         # neutron counts its workers by this variable under anything but uWSGI.
         environment={"GUNICORN_CMD_ARGS": options, "ASGI_WORKERS": "1"},
@@ -39,11 +46,13 @@ def worker(
     configuration: Sequence[str],
     environment: Mapping[str, str] = MappingProxyType({}),
     program: tuple[str, ...] | None = None,
+    folders: tuple[str, ...] = (),
 ) -> Service:
     """Return a service that is reached by the message queue alone."""
     return Service(
         name=name,
         after=after,
+        folders=folders,
         command=(
             *(program or (f"{settings.venv}/bin/{name}",)),
             *reads(configuration),

@@ -5,7 +5,7 @@ from pathlib import Path
 from trove.tests.embedded.cloud import VOLUME_BACKEND, Cloud, Settings
 from trove.tests.embedded.init import HOST_NAME
 from trove.tests.embedded.services import builders
-from trove.tests.embedded.units import Task, Unit
+from trove.tests.embedded.units import Migration, Unit
 
 # Its modules are imported by the volume service, which knows nothing of this tree.
 _DRIVER = Path(__file__).parents[1] / "volumes"
@@ -17,12 +17,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     files = ("cinder/cinder.conf",)
     ready = ("cinder-database", "rabbitmq")
     return [
-        Task(
-            name="cinder-database",
-            after=("mariadb", "disks"),
-            folders=("cinder",),
-            commands=((manage, "db", "sync"), ("mkdir", f"{cloud.disks}/volumes")),
-        ),
+        Migration(name="cinder-database", after=("mariadb",), commands=((manage, "db", "sync"),)),
         builders.wsgi(cloud, settings, "cinder", (*ready, "identity")),
         builders.worker(
             cloud,
@@ -36,10 +31,11 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             cloud,
             settings,
             "cinder-volume",
-            ready,
+            (*ready, "disks"),
             queue=f"cinder-volume.{HOST_NAME}@{VOLUME_BACKEND}",
             configuration=files,
             environment={"PYTHONPATH": str(_DRIVER)},
+            folders=("cinder", "disks/volumes"),
         ),
         builders.worker(
             cloud,

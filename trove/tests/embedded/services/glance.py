@@ -2,18 +2,19 @@
 
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.services import builders
-from trove.tests.embedded.units import Task, Unit
+from trove.tests.embedded.units import Migration, Unit
 
 
 def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     """Return the units of glance."""
     manage = f"{settings.venv}/bin/glance-manage"
     return [
-        Task(
-            name="glance-database",
-            after=("mariadb", "disks"),
-            folders=("glance/tasks", "glance/staging"),
-            commands=((manage, "db_sync"), ("mkdir", f"{cloud.disks}/images")),
+        Migration(name="glance-database", after=("mariadb",), commands=((manage, "db_sync"),)),
+        builders.wsgi(
+            cloud,
+            settings,
+            "glance",
+            ("glance-database", "identity", "disks"),
+            folders=("disks/images", "glance/tasks", "glance/staging"),
         ),
-        builders.wsgi(cloud, settings, "glance", ("glance-database", "identity")),
     ]

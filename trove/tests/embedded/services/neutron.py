@@ -6,7 +6,7 @@ from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.configuration import MANAGEMENT_DEVICE
 from trove.tests.embedded.seeding import Seeding
 from trove.tests.embedded.services import builders
-from trove.tests.embedded.units import Seed, Service, Task, Unit
+from trove.tests.embedded.units import Migration, Seed, Service, Task, Unit
 
 # What guest agents talk to: the message queue, and where backups and logs go.
 _FOR_GUESTS = (5672, COMPONENTS["keystone"].port, COMPONENTS["swift"].port)
@@ -34,7 +34,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     manage = f"{settings.venv}/bin/neutron-db-manage"
     files = ("neutron/neutron.conf", "neutron/plugins/ml2/ml2_conf.ini")
     return [
-        Task(
+        Migration(
             name="neutron-database",
             after=("mariadb",),
             commands=((manage, *builders.reads(files[:1]), "upgrade", "heads"),),
@@ -70,5 +70,6 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             name="management-port",
             after=("networks",),
             commands=(("/bin/sh", "/etc/trove/management-port"), *_firewall()),
+            lasting=False,
         ),
     ]

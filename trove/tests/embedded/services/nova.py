@@ -5,7 +5,13 @@ from pathlib import Path
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.hypervisor import KINDS
 from trove.tests.embedded.services import builders
-from trove.tests.embedded.units import Task, Unit
+from trove.tests.embedded.units import Migration, Task, Unit
+
+
+def _database(name: str) -> str:
+    """Return a connection as the cells' table keeps it: nova.conf fills in the password."""
+    return f"{{scheme}}://{{username}}:{{password}}@{{hostname}}/{name}"
+
 
 _FOR_CONTAINERS = Path(__file__).parents[1] / "containers" / "nova_compute.py"
 
@@ -22,16 +28,18 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     manage = f"{settings.venv}/bin/nova-manage"
     files = ("nova/nova.conf",)
     return [
-        Task(
+        Migration(
             name="nova-database",
-            after=("mariadb", "disks"),
-            folders=("nova",),
+            after=("mariadb",),
             commands=(
-                ("mkdir", f"{cloud.disks}/instances"),
                 (manage, "api_db", "sync"),
-                (manage, "cell_v2", "map_cell0"),
+                (manage, "cell_v2", "map_cell0", "--database_connection", _database("nova_cell0")),
                 (manage, "db", "sync"),
-                (manage, "cell_v2", "create_cell", "--name=cell1"),
+                (
+                    *(manage, "cell_v2", "create_cell", "--name=cell1"),
+                    *("--database_connection", _database("nova")),
+                    *("--transport-url", "{scheme}://{username}:{password}@{hostname}:{port}/"),
+                ),
             ),
         ),
         builders.wsgi(cloud, settings, "nova", ("nova-database", "identity", "rabbitmq")),
@@ -55,10 +63,11 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             cloud,
             settings,
             "nova-compute",
-            ("nova-conductor", "placement", "libvirtd", "vswitchd"),
+            ("nova-conductor", "placement", "libvirtd", "vswitchd", "disks"),
             queue="compute.embedded",
             configuration=files,
             program=_compute(settings),
+            folders=("nova", "disks/instances"),
         ),
         Task(
             name="compute-host",

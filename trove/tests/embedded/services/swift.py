@@ -26,21 +26,21 @@ def _ring(venv: str, kind: str, port: int) -> tuple[tuple[str, ...], ...]:
 
 def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     """Return the units of Swift."""
-    bin = f"{settings.venv}/bin"
+    programs = f"{settings.venv}/bin"
     rings = [
         Task(name=f"{kind}-ring", commands=_ring(settings.venv, kind, port))
         for kind, port in OBJECT_STORAGE.items()
     ]
-    device = Task(
-        name="object-disk",
-        after=("disks",),
-        commands=(("mkdir", "--parents", f"{cloud.disks}/swift/{_DEVICE}"),),
-    )
     servers = [
         Service(
             name=f"swift-{kind}-server",
-            after=("object-disk", f"{kind}-ring"),
-            command=(f"{bin}/swift-{kind}-server", f"/etc/swift/{kind}-server.conf", "--verbose"),
+            after=("disks", f"{kind}-ring"),
+            folders=(f"disks/swift/{_DEVICE}",),
+            command=(
+                f"{programs}/swift-{kind}-server",
+                f"/etc/swift/{kind}-server.conf",
+                "--verbose",
+            ),
             ready=probes.listens(cloud.folder, port),
         )
         for kind, port in OBJECT_STORAGE.items()
@@ -48,7 +48,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     proxy = Service(
         name="swift",
         after=(*(server.name for server in servers), "identity"),
-        command=(f"{bin}/swift-proxy-server", "/etc/swift/proxy-server.conf", "--verbose"),
+        command=(f"{programs}/swift-proxy-server", "/etc/swift/proxy-server.conf", "--verbose"),
         ready=probes.answers_http(f"{cloud.url('swift')}/healthcheck", cloud.authority),
     )
-    return [*rings, device, *servers, proxy]
+    return [*rings, *servers, proxy]

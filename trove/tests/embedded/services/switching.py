@@ -73,9 +73,10 @@ def units(cloud: Cloud) -> list[Unit]:
         Task(
             name="external-bridge",
             after=("vswitchd",),
+            lasting=False,
             commands=(
                 (
-                    *("ovs-vsctl", "add-br", "br-ex"),
+                    *("ovs-vsctl", "--may-exist", "add-br", "br-ex"),
                     *("--", "set", "bridge", "br-ex", "datapath_type=netdev"),
                 ),
                 *(

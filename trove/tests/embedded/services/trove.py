@@ -3,19 +3,19 @@
 from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.services import builders
-from trove.tests.embedded.units import Service, Task, Unit
+from trove.tests.embedded.units import Migration, Service, Unit
 
 
 def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     """Return the units of trove."""
     manage = f"{settings.venv}/bin/trove-manage"
-    files = ("trove/trove.conf",)
-    ready = ("trove-database", "rabbitmq")
+    # The second names a network by its id: it is written when there is one.
+    files = ("trove/trove.conf", "trove/networks.conf")
+    ready = ("trove-database", "rabbitmq", "networks")
     # Swift is called where guests call it, for they are handed the same address.
     trust = {"REQUESTS_CA_BUNDLE": str(cloud.authority)}
     return [
-        # Trove reads its own configuration for this too, so it waits for the networks.
-        Task(name="trove-database", after=("mariadb", "networks"), commands=((manage, "db_sync"),)),
+        Migration(name="trove-database", after=("mariadb",), commands=((manage, "db_sync"),)),
         # Not by gunicorn: importing it turns the process into one of green threads.
         Service(
             name="trove",
