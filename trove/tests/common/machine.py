@@ -14,6 +14,7 @@ from trove.tests.common.commands import run
 from trove.tests.common.errors import ScenarioError
 
 _GIB = 1024**3
+_FULL = 8 * 1024**2
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -41,6 +42,20 @@ def require(what: str, *, gib: float, way_out: str = "") -> None:
         raise ScenarioError(
             f"{what} needs {gib:.0f} GiB in {home} and {free:.1f} GiB are free: make room,"
             f" name another folder in TROVE_SCENARIO_HOME{way_out}."
+        )
+
+
+def require_space_left(what: str) -> None:
+    """Say that the disk is full, before programs fail or wait because of it.
+
+    Raises:
+        ScenarioError: next to nothing is free below ``TROVE_SCENARIO_HOME``.
+    """
+    home = paths.home()
+    if shutil.disk_usage(home).free < _FULL:
+        raise ScenarioError(
+            f"The disk of {home} is full, so {what} was ended: make room,"
+            " or name another folder in TROVE_SCENARIO_HOME."
         )
 
 

@@ -1,25 +1,29 @@
 """``trove-cloud``: a real OpenStack with Trove on this one machine."""
 
 import argparse
+import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
-
-from rich.console import Console
-from rich.table import Table
+from pathlib import Path
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.embedded import hypervisor, lifecycle, namespaces
-from trove.tests.embedded.cloud import Cloud
-from trove.tests.embedded.supervision import RUNNING, Supervisor
+from trove.tests.embedded import clouds_yaml, hypervisor, lease, lifecycle, namespaces
+from trove.tests.embedded.cloud import NAME_VARIABLE, Cloud
+from trove.tests.embedded.components import COMPONENTS
 
 _EXAMPLES = """\
 examples:
   trove-cloud up                      start it, or attach to the running one
-  openstack --os-cloud trove-embedded database instance list
+  trove-cloud shell                   a shell whose openstack command means it
+  trove-cloud status                  every service, its memory and ports
   trove-cloud logs trove-taskmanager  what a service logged
+  trove-cloud reset                   back to what it was at first
   trove-cloud down                    end it; nothing of it remains
 """
+_MIB = 1 << 20
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -31,10 +35,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--name",
-        default=Cloud().name,
-        help="which cloud; several run side by side (default: $TROVE_CLOUD_NAME, else %(default)s)",
+        help="which cloud; several run side by side"
+        f" (default: ${NAME_VARIABLE}, now {Cloud().name})",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
     up = verbs.add_parser("up", help="start the cloud and write its clouds.yaml entries")
     up.add_argument(
         "--hypervisor",
@@ -42,50 +47,110 @@ def _parser() -> argparse.ArgumentParser:
         choices=[hypervisor.AUTO, *hypervisor.KINDS],
         help="what runs the guests; auto takes kvm where a probe guest really runs",
     )
+    up.add_argument(
+        "--services",
+        metavar="NAME,...",
+        default="",
+        help=f"only these and what they need, of {', '.join(COMPONENTS)} (default: all)",
+    )
+    up.add_argument(
+        "--lease",
+        metavar="TIME",
+        help="end the cloud when nobody has used it for so long, such as 8h; 0 is never"
+        f" (default: ${lease.VARIABLE}, else {lease.USUAL})",
+    )
     up.set_defaults(action=_up)
-    verbs.add_parser("down", help="end the cloud and remove all of it").set_defaults(action=_down)
-    status = verbs.add_parser("status", help="tell whether each service runs")
+
+    down = verbs.add_parser("down", help="end the cloud and remove all of it")
+    down.add_argument("--all", action="store_true", help="end every cloud of this home")
+    down.set_defaults(action=_down)
+
+    status = verbs.add_parser(
+        "status", help="tell of each service whether it runs, its memory and ports"
+    )
+    status.add_argument("--json", action="store_true", help="for programs, with sizes in bytes")
     status.set_defaults(action=_status)
+
     logs = verbs.add_parser("logs", help="print the log of a service or a start-up task")
     logs.add_argument("service", metavar="SERVICE")
     logs.add_argument("--follow", "-f", action="store_true", help="go on as the log grows")
     logs.set_defaults(action=_logs)
+
+    shell = verbs.add_parser("shell", help="a shell, or one command, with the cloud's environment")
+    shell.add_argument("--inside", action="store_true", help="in the cloud's own namespaces")
+    shell.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    shell.set_defaults(action=_shell)
+
+    reset = verbs.add_parser("reset", help="bring the cloud back to what it was at first")
+    reset.set_defaults(action=_reset)
+    prune = verbs.add_parser("prune", help="remove what nobody uses and can be made again")
+    prune.set_defaults(action=_prune)
+    verbs.add_parser("expire").set_defaults(action=_expire)  # for the watcher of the lease
     return parser
 
 
-def _up(cloud: Cloud, arguments: argparse.Namespace) -> int:
-    lifecycle.up(cloud, arguments.hypervisor)
+def _up(arguments: argparse.Namespace) -> int:
+    cloud = _cloud(arguments)
+    wanted = [name for name in arguments.services.split(",") if name]
+    lifecycle.up(cloud, arguments.hypervisor, wanted, arguments.lease)
     print(f"The cloud is up. Use it: openstack --os-cloud {cloud.user_cloud} …")
     print(f"As its administrator: --os-cloud {cloud.admin_cloud}")
     return 0
 
 
-def _down(cloud: Cloud, _arguments: argparse.Namespace) -> int:
-    lifecycle.down(cloud)
+def _down(arguments: argparse.Namespace) -> int:
+    for cloud in lifecycle.known() if arguments.all else [_cloud(arguments)]:
+        lifecycle.down(cloud)
     return 0
 
 
-def _status(cloud: Cloud, _arguments: argparse.Namespace) -> int:
-    init = cloud.init
-    if init is None:
-        print(f"The cloud {cloud.name} is down.")
-        return 1
-    table = Table("service", "state", "since", box=None)
-    processes = Supervisor(cloud.folder / "supervisor.sock").processes()
-    for process in sorted(processes, key=lambda process: process["name"]):
-        since = f"{process['now'] - process['start']} s" if process["statename"] == RUNNING else ""
-        table.add_row(process["name"], process["statename"], since)
+def _status(arguments: argparse.Namespace) -> int:
+    from trove.tests.embedded import inspection
+
+    clouds = [_cloud(arguments)]
+    if arguments.name is None and not os.environ.get(NAME_VARIABLE):
+        clouds = lifecycle.known() or clouds
+    facts = [inspection.describe(cloud) for cloud in clouds]
+    if arguments.json:
+        print(json.dumps({"clouds": facts}, indent=2))
+    else:
+        for fact in facts:
+            _print_status(fact)
+    return 0 if all(fact["state"] == "up" for fact in facts) else 1
+
+
+def _print_status(facts: dict) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if facts["state"] == "down":
+        print(f"The cloud {facts['name']} is down.")
+        return
+    table = Table(box=None)
+    for heading in ("service", "state", "uptime s", "PSS MiB", "RSS MiB", "ports"):
+        table.add_column(heading, justify="left" if heading in ("service", "state") else "right")
+    for service in facts["services"]:
+        table.add_row(
+            service["name"],
+            service["state"],
+            str(service["uptime"] or ""),
+            *(f"{service[kind] / _MIB:.0f}" for kind in ("pss", "rss")),
+            " ".join(str(port) for port in service["ports"][:4])
+            + (" …" if len(service["ports"]) > 4 else ""),
+        )
     Console().print(table)
-    settings = cloud.settings
+    left = "for ever" if facts["lease"] is None else f"for {facts['lease'] / 3600:.1f} h"
     print(
-        f"series {settings.series}, guests run by {settings.hypervisor}" if settings else "starting"
+        f"cloud {facts['name']} is {facts['state']}"
+        + (f", series {facts['series']}" if "series" in facts else "")
+        + (f", guests run by {facts['hypervisor']}" if "hypervisor" in facts else "")
+        + f"; it may lie idle {left}"
     )
-    print(f"memory {namespaces.memory(init) / (1 << 30):.1f} GiB, all of it in {cloud.folder}")
-    complete = settings and all(process["statename"] == RUNNING for process in processes)
-    return 0 if complete else 1
+    print(f"memory {facts['memory']['pss'] / _MIB:.0f} MiB, all of it in {facts['folder']}")
 
 
-def _logs(cloud: Cloud, arguments: argparse.Namespace) -> int:
+def _logs(arguments: argparse.Namespace) -> int:
+    cloud = _cloud(arguments)
     log = cloud.log(arguments.service)
     if not log.exists():
         known = ", ".join(sorted(path.stem for path in cloud.logs.glob("*.log")))
@@ -97,6 +162,65 @@ def _logs(cloud: Cloud, arguments: argparse.Namespace) -> int:
         return subprocess.run(["tail", "-n", "+1", "-F", str(log)], check=False).returncode
     sys.stdout.write(log.read_text(errors="replace"))
     return 0
+
+
+def _shell(arguments: argparse.Namespace) -> int:
+    cloud = _cloud(arguments)
+    init, settings = cloud.init, cloud.settings
+    if init is None or settings is None:
+        raise ScenarioError(f"The cloud {cloud.name} is not up: call trove-cloud up.")
+    programs = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+    if arguments.inside:
+        programs.insert(0, f"{settings.venv}/bin")
+    command = arguments.command
+    if command[:1] == ["--"]:
+        command = command[1:]
+    if not command:
+        command = [os.environ.get("SHELL") or "/bin/sh"]
+        if Path(command[0]).name == "bash":
+            # What the user's own start-up file says of the prompt comes last there.
+            command.append("--norc")
+    environment = {
+        "OS_CLOUD": cloud.user_cloud,
+        "OS_CLIENT_CONFIG_FILE": str(clouds_yaml.location()),
+        NAME_VARIABLE: cloud.name,
+        "PATH": os.pathsep.join(programs),
+        "PS1": f"({cloud.name}{' inside' if arguments.inside else ''}) \\w \\$ ",
+    }
+    if arguments.inside:
+        command = namespaces.enter(init, command)
+    if not shutil.which(command[0], path=environment["PATH"]):
+        raise ScenarioError(f"There is no program {command[0]!r} to run with cloud {cloud.name}.")
+    return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+
+
+def _reset(arguments: argparse.Namespace) -> int:
+    lifecycle.reset(_cloud(arguments))
+    return 0
+
+
+def _prune(_arguments: argparse.Namespace) -> int:
+    from trove.tests.embedded import pruning
+
+    total = 0
+    for folder, size in pruning.prune():
+        total += size
+        print(f"{size / _MIB:7.0f} MiB  {folder}", flush=True)
+    print(f"{total / _MIB:7.0f} MiB  freed")
+    return 0
+
+
+def _expire(arguments: argparse.Namespace) -> int:
+    lifecycle.expire(_cloud(arguments))
+    return 0
+
+
+def _cloud(arguments: argparse.Namespace) -> Cloud:
+    """Return the cloud that the user means; that counts as using it."""
+    cloud = Cloud(arguments.name) if arguments.name else Cloud()
+    if arguments.verb != "expire":
+        lease.renew(cloud)
+    return cloud
 
 
 def end_on_signals() -> None:
@@ -113,7 +237,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     end_on_signals()
     try:
-        return arguments.action(Cloud(arguments.name), arguments)
+        return arguments.action(arguments)
     except ScenarioError as error:
         print(f"trove-cloud: {error}", file=sys.stderr)
         return 1

@@ -17,6 +17,7 @@ from trove.tests.embedded.components import COMPONENTS, OBJECT_STORAGE
 from trove.tests.embedded.hypervisor import KINDS
 from trove.tests.embedded.init import HOST_NAME
 
+NAME_VARIABLE = "TROVE_CLOUD_NAME"
 REGION = "RegionOne"
 VOLUME_BACKEND = "loop"
 _SECRETS = (
@@ -69,7 +70,7 @@ class Cloud:
             ``TROVE_CLOUD_NAME`` names the default one.
     """
 
-    name: str = field(default_factory=lambda: os.environ.get("TROVE_CLOUD_NAME", "embedded"))
+    name: str = field(default_factory=lambda: os.environ.get(NAME_VARIABLE) or "embedded")
 
     @property
     def net(self) -> Addresses:

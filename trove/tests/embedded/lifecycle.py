@@ -167,6 +167,7 @@ def _complete(cloud: Cloud, settings: Settings, start: Callable[[], None]) -> No
         lease.renew(cloud)
     except Exception:
         _end(cloud)  # its logs stay, for they are named in the message
+        machine.require_space_left(f"the start of cloud {cloud.name}")
         raise
     except BaseException:
         remove(cloud)

@@ -75,6 +75,8 @@ def create(
     """
     log = folder / "logs" / "init.log"
     script = Path(__file__).with_name("init.py")
+    socket = folder / "supervisor.sock"
+    socket.unlink(missing_ok=True)  # that of one who has ended tells nothing
     with log.open("ab") as output:
         launcher = subprocess.Popen(
             bundle(
@@ -93,7 +95,7 @@ def create(
         if launcher.poll() is not None:
             break
         init = find_init(folder)
-        if init and (folder / "supervisor.sock").is_socket():
+        if init and socket.is_socket():
             return init
         time.sleep(0.05)
     launcher.kill()
@@ -130,18 +132,6 @@ def _namespace(pid: int) -> str | None:
         return os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115
     except OSError:
         return None
-
-
-def memory(init: psutil.Process) -> int:
-    """Return the bytes of memory that the cloud's processes hold.
-
-    Shared pages count once (proportional set size).
-    """
-    total = 0
-    for process in members(init).values():
-        with contextlib.suppress(psutil.Error):
-            total += process.memory_full_info().pss
-    return total
 
 
 def enter(init: psutil.Process, argv: Sequence[str | Path]) -> list[str]:

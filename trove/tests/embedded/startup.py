@@ -11,7 +11,7 @@ import psutil
 from keystoneauth1.exceptions import ClientException
 from openstack.exceptions import SDKException
 
-from trove.tests.common import progress
+from trove.tests.common import machine, progress
 from trove.tests.common.commands import run, tail
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded.cloud import Cloud
@@ -48,7 +48,8 @@ class Startup:
                 while graph.is_active():
                     for name in graph.get_ready():
                         running[pool.submit(self._start, by_name[name], parts)] = name
-                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                    finished, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+                    machine.require_space_left(f"the start of cloud {self._cloud.name}")
                     for future in finished:
                         name = running.pop(future)
                         future.result()

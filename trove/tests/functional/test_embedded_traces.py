@@ -1,34 +1,32 @@
-"""Whatever happens to an embedded cloud, ``down`` leaves this machine as it was."""
+"""Whatever happens to an embedded cloud, this machine is afterwards as it was before.
 
-import contextlib
+The clouds here have keystone and the daemons alone: what could be left behind is
+the same, and they are up in seconds.
+"""
+
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import openstack
-import psutil
 import pytest
 
 from trove.tests.common import paths
-from trove.tests.embedded import lifecycle, links, namespaces
-from trove.tests.embedded.cloud import Cloud
+from trove.tests.embedded import addresses, lease, lifecycle, namespaces
 from trove.tests.embedded.hypervisor import KINDS
-from trove.tests.embedded.supervision import RUNNING, Supervisor
+from trove.tests.embedded.init import HOST_NAME
+from trove.tests.functional.conftest import trove_cloud, verb
+from trove.tests.functional.observing import TRIAL, lines, look, processes, wait_until
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs_root: namespaces are made")
-
-TRIAL = Cloud("trial")
-_BRING_UP = """
+SMALL = ("up", "--hypervisor", "qemu", "--services", "keystone")
+_WITHOUT_ASKING_FOR_ROOM = """
 import sys
 from trove.tests.embedded import cli, lifecycle
-from trove.tests.embedded.cloud import Cloud
-cli.end_on_signals()
-lifecycle.up(Cloud("trial"), sys.argv[1])
+lifecycle.DISK_NEEDED = 0
+sys.exit(cli.main())
 """
 _RUN_CONTAINER = """
 import sys
@@ -36,82 +34,32 @@ from pathlib import Path
 from trove.tests.embedded.containers import probe
 probe.run_container(Path(sys.argv[1]))
 """
+_WITHOUT_IPV6 = """
+set -eu
+for scope in all default; do echo 1 > /proc/sys/net/ipv6/conf/$scope/disable_ipv6; done
+ip link set lo up
+"$@" up --hypervisor qemu --services keystone
+"$@" shell -- {python} -c 'import openstack; print(openstack.connect().auth_token[:3])'
+"$@" down
+test -z "$(ip -brief link show type veth)"
+"""
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What of this machine a cloud could change."""
-
-    processes: frozenset[str]
-    mounts: frozenset[str]
-    links: frozenset[str]
-    routes: frozenset[str]
-    namespaces: frozenset[str]
-    loop_devices: frozenset[str]
-    control_groups: frozenset[str]
-    files: frozenset[str]
+def half_started() -> bool:
+    """Tell whether the trial cloud has processes but is not complete."""
+    return TRIAL.log("mariadb").exists() and TRIAL.settings is None
 
 
-def _lines(*argv: str) -> frozenset[str]:
-    return frozenset(
-        subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
-    )
+def leads_to_the_cloud() -> bool:
+    """Tell whether the trial cloud's addresses are reached by its own link."""
+    return TRIAL.net.link in " ".join(lines("ip", "route", "get", str(TRIAL.net.api)))
 
 
-def _files() -> Iterator[str]:
-    ours = str(paths.home())
-    for top in ("/etc", "/run", "/var/lib", "/var/log", "/dev/shm", str(Path.home() / ".config")):
-        for folder, _, names in os.walk(top):
-            if not folder.startswith(ours):
-                yield from (f"{folder}/{name}" for name in names)
-
-
-def _processes() -> Iterator[str]:
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if str(TRIAL.folder) in " ".join(process.cmdline()):
-                yield process.name()
-
-
-def _namespaces() -> Iterator[str]:
-    for process in psutil.process_iter():
-        for kind in ("net", "pid", "mnt", "uts", "ipc"):
-            with contextlib.suppress(OSError):
-                yield os.readlink(f"/proc/{process.pid}/ns/{kind}")  # noqa: PTH115
-
-
-def look() -> Machine:
-    """Take a picture of the machine."""
-    return Machine(
-        processes=frozenset(_processes()),
-        mounts=frozenset(Path("/proc/self/mounts").read_text().splitlines()),
-        links=_lines("ip", "-o", "-brief", "link"),
-        routes=_lines("ip", "route", "show", "table", "all"),
-        namespaces=frozenset(_namespaces()),
-        loop_devices=_lines("losetup", "--all"),
-        control_groups=frozenset(map(str, Path("/sys/fs/cgroup").glob("**/trove-cloud*"))),
-        files=frozenset(_files()),
-    )
-
-
-@pytest.fixture
-def machine(tmp_path, monkeypatch) -> Iterator[Machine]:
-    """The machine before the test; afterwards it must look the same."""
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "openstack" / "clouds.yaml"))
-    links.raise_fence()  # the one thing that stays, on purpose
-    lifecycle.down(TRIAL)
-    before = look()
-    yield before
-    lifecycle.down(TRIAL)
-    after = look()
-    assert after == before
-    assert not TRIAL.folder.exists()
-    assert not (tmp_path / "openstack").exists()
-
-
-def bring_up(hypervisor: str = "qemu") -> subprocess.Popen:
-    """Begin to bring the trial cloud up, in a process of its own."""
-    return subprocess.Popen([sys.executable, "-c", _BRING_UP, hypervisor])
+def attach_a_volume() -> None:
+    """Have the trial cloud make a device of a volume, as for a guest."""
+    volumes = openstack.connect(cloud=TRIAL.user_cloud).block_storage
+    volume = volumes.wait_for_status(volumes.create_volume(size=1), interval=1)
+    volumes.create_attachment(volume.id, connector={"host": HOST_NAME})
 
 
 def run_container() -> None:
@@ -120,45 +68,9 @@ def run_container() -> None:
     subprocess.run(namespaces.enter(TRIAL.init, command), check=True, timeout=60)
 
 
-def wait_until(condition, timeout: float) -> None:
-    """Wait for something on this machine."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout} s"
-        time.sleep(0.2)
-
-
-def half_started() -> bool:
-    """Tell whether the trial cloud has processes but is not complete."""
-    return TRIAL.log("mariadb").exists() and TRIAL.settings is None
-
-
-def supervised(name: str) -> dict:
-    """Return the supervisor's facts on one service."""
-    processes = Supervisor(TRIAL.folder / "supervisor.sock").processes()
-    return next(process for process in processes if process["name"] == name)
-
-
-def seen_from_here(pid: int) -> psutil.Process:
-    """Return the process that the trial cloud's own PID namespace numbers ``pid``."""
-    for process in TRIAL.init.children(recursive=True):
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        numbers = next(line for line in status.splitlines() if line.startswith("NSpid:"))
-        if numbers.split()[-1] == str(pid):
-            return process
-    raise AssertionError(f"no process {pid} in the cloud")
-
-
-def attach_a_volume() -> None:
-    """Have the trial cloud make a device of a volume, as for a guest."""
-    volumes = openstack.connect(cloud=TRIAL.user_cloud).block_storage
-    volume = volumes.wait_for_status(volumes.create_volume(size=1), interval=1)
-    volumes.create_attachment(volume.id, connector={"host": "embedded"})
-
-
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_start_leaves_nothing_at_once(machine, ending):
-    starting = bring_up()
+    starting = trove_cloud(*SMALL)
     wait_until(half_started, timeout=60)
     starting.send_signal(ending)
     assert starting.wait(timeout=60) != 0
@@ -166,7 +78,7 @@ def test_an_interrupted_start_leaves_nothing_at_once(machine, ending):
 
 
 def test_a_killed_start_leaves_nothing_once_it_is_down(machine):
-    starting = bring_up()
+    starting = trove_cloud(*SMALL)
     wait_until(half_started, timeout=60)
     starting.kill()
     starting.wait()
@@ -176,36 +88,112 @@ def test_a_killed_start_leaves_nothing_once_it_is_down(machine):
 
 
 @pytest.mark.timeout(400)
+def test_two_starts_at_once_give_one_cloud(machine):
+    starts = [trove_cloud(*SMALL, stderr=subprocess.PIPE) for _ in range(2)]
+    said = [start.communicate(timeout=300)[1] for start in starts]
+    assert [start.returncode for start in starts] == [0, 0]
+    assert sum("waiting" in text for text in said) == 1
+    assert sum("keystone-bootstrap" in text for text in said) == 1
+    assert leads_to_the_cloud()
+
+
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("hypervisor", ["qemu", "lxc"])
-def test_a_whole_life(machine, hypervisor):
+def test_with_its_supervisor_everything_ends(machine, hypervisor):
     if fault := KINDS[hypervisor].fault():
         pytest.skip(f"needs_{hypervisor}: {fault}")
-    assert bring_up(hypervisor).wait(timeout=300) == 0
-
-    # A killed service is started again.
-    before = supervised("keystone")
-    seen_from_here(before["pid"]).kill()
-    wait_until(
-        lambda: (
-            supervised("keystone")["statename"] == RUNNING
-            and supervised("keystone")["pid"] != before["pid"]
-        ),
-        timeout=60,
-    )
-
-    # While it is up its addresses lead into it, and from nowhere out.
-    assert TRIAL.net.link in " ".join(_lines("ip", "route", "get", str(TRIAL.net.api)))
-
+    assert verb("up", "--hypervisor", hypervisor, "--services", "cinder").returncode == 0
+    attach_a_volume()
     if hypervisor == "lxc":
         run_container()
-
-    # With the supervisor everything ends, the devices of attached volumes, too.
-    attach_a_volume()
-    assert _lines("losetup", "--all") - machine.loop_devices
+    assert look().loop_devices - machine.loop_devices
     TRIAL.init.kill()
-    wait_until(lambda: not list(_processes()), timeout=30)
+    wait_until(lambda: not list(processes()), timeout=30)
+    assert verb("status").returncode == 1
     lifecycle.down(TRIAL)
-    gone = subprocess.run(
-        ["ip", "route", "get", str(TRIAL.net.api)], capture_output=True, check=False
-    )
+    # Its addresses lead nowhere, least of all out.
+    gone = subprocess.run(["ip", "route", "get", "198.18.0.2"], capture_output=True, check=False)
     assert gone.returncode != 0
+
+
+@pytest.mark.timeout(400)
+def test_after_a_reboot_it_starts_again(machine):
+    assert verb(*SMALL).returncode == 0
+    TRIAL.init.kill()
+    wait_until(lambda: not list(processes()), timeout=30)
+    fence = ["unreachable", str(addresses.RANGE), "metric", "4000"]
+    subprocess.run(["ip", "route", "delete", *fence], check=True)
+    # What a dead cloud wrote of itself must not pass for a running one.
+    assert TRIAL.settings is not None
+    assert TRIAL.supervisor.is_socket()
+    (TRIAL.folder / "supervisord.pid").write_text(f"{os.getpid()}\n")
+    assert verb(*SMALL).returncode == 0
+    assert leads_to_the_cloud()
+    assert lines("ip", "route", "show", "type", "unreachable")
+
+
+@pytest.mark.timeout(400)
+def test_a_full_disk_is_told_in_one_sentence(machine, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    home = {**os.environ, "TROVE_SCENARIO_HOME": str(disk)}
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(disk)], check=True)
+    try:
+        early = verb(*SMALL, env=home)
+        assert early.returncode == 1
+        assert "needs 12 GiB" in early.stderr
+
+        (disk / "services").symlink_to(paths.home() / "services")
+        late = subprocess.run(
+            [sys.executable, "-c", _WITHOUT_ASKING_FOR_ROOM, "--name", TRIAL.name, *SMALL],
+            env=home,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert late.returncode == 1
+        told = late.stderr.splitlines()[-1]
+        assert told.startswith("trove-cloud: The disk")
+        assert str(disk) in told
+        assert not [
+            line
+            for line in Path("/proc/mounts").read_text().splitlines()
+            if "overlay" in line and str(disk) in line
+        ]
+        verb("down", env=home)
+    finally:
+        subprocess.run(["umount", "--recursive", str(disk)], check=True)
+
+
+@pytest.mark.timeout(400)
+def test_without_ipv6_it_is_a_cloud_as_well(machine):
+    trove_cloud_words = [sys.executable, "-m", "trove.tests.embedded.cli", "--name", TRIAL.name]
+    done = subprocess.run(
+        [
+            *("unshare", "--net", "sh", "-c", _WITHOUT_IPV6.format(python=sys.executable), "sh"),
+            *trove_cloud_words,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "gAA" in done.stdout
+
+
+@pytest.mark.timeout(400)
+def test_a_cloud_that_nobody_uses_ends_itself(machine):
+    assert verb(*SMALL, "--lease", "6s").returncode == 0
+    # Requests count as use, ...
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        lines("curl", "--silent", "--cacert", str(TRIAL.authority), TRIAL.url("keystone"))
+        time.sleep(1)
+    assert TRIAL.init is not None
+    # ... and verbs do.
+    assert verb("status").returncode == 0
+    assert lease.remaining(TRIAL) > 3
+    wait_until(lambda: not TRIAL.folder.exists(), timeout=60)
+    wait_until(lambda: look() == machine, timeout=10)

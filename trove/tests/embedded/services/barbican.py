@@ -14,5 +14,5 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             after=("mariadb",),
             commands=((manage, "db", "upgrade"),),
         ),
-        builders.wsgi(cloud, settings, "barbican", ("barbican-database", "identity")),
+        builders.wsgi(cloud, settings, "barbican", ("barbican-database",)),
     ]

@@ -17,6 +17,7 @@ def wsgi(
 ) -> Service:
     """Return an API served by gunicorn.
 
+    It needs no users or endpoints yet: it logs in when it is first asked something.
     The services parse ``sys.argv``, so gunicorn gets its options by variable.
     """
     options = f"--config /etc/gunicorn/{name}.py --no-control-socket"

@@ -14,7 +14,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             cloud,
             settings,
             "glance",
-            ("glance-database", "identity", "disks"),
+            ("glance-database", "disks"),
             folders=("disks/images", "glance/tasks", "glance/staging"),
         ),
     ]

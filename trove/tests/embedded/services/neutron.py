@@ -43,7 +43,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             cloud,
             settings,
             "neutron",
-            ("neutron-database", "identity", "rabbitmq", "ovn-northd", "ovn-controller"),
+            ("neutron-database", "rabbitmq", "ovn-northd", "ovn-controller"),
         ),
         builders.worker(
             cloud,
@@ -65,7 +65,9 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
                 r"OVN maintenance task \S+ finished",
             ),
         ),
-        Seed(name="networks", after=("neutron",), action=Seeding(cloud, settings).networks),
+        Seed(
+            name="networks", after=("neutron", "identity"), action=Seeding(cloud, settings).networks
+        ),
         Task(
             name="management-port",
             after=("networks",),

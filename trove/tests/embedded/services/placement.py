@@ -12,5 +12,5 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
         Migration(
             name="placement-database", after=("mariadb",), commands=((manage, "db", "sync"),)
         ),
-        builders.wsgi(cloud, settings, "placement", ("placement-database", "identity")),
+        builders.wsgi(cloud, settings, "placement", ("placement-database",)),
     ]

@@ -47,7 +47,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     ]
     proxy = Service(
         name="swift",
-        after=(*(server.name for server in servers), "identity"),
+        after=tuple(server.name for server in servers),
         command=(f"{programs}/swift-proxy-server", "/etc/swift/proxy-server.conf", "--verbose"),
         ready=probes.answers_http(f"{cloud.url('swift')}/healthcheck", cloud.authority),
     )
