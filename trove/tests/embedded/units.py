@@ -49,7 +49,7 @@ class Task(Unit):
     Attributes:
         commands: the programs with their arguments.
         environment: variables beside those all tasks have.
-        lasting: whether all it does lies below the cloud's state; what does not
+        lasting: whether all it does lies in the cloud's folder; what does not
             ends with the namespaces, and is done again by a reset.
     """
 
