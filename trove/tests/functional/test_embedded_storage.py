@@ -17,6 +17,7 @@ from openstack.connection import Connection
 from trove.tests.embedded import lifecycle
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.components import OBJECT_STORAGE
+from trove.tests.embedded.volumes import loops
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs_root: namespaces are made"),
@@ -165,6 +166,31 @@ def wait_until(condition, timeout: float, what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
         time.sleep(0.2)
+
+
+def test_a_loop_device_ends_with_the_last_who_holds_it(tmp_path):
+    file = tmp_path / f"volume-{tmp_path.name}"
+    file.write_bytes(bytes(MIB))
+    first, device = loops.attach(file)
+    second = loops.hold(device, file)
+    os.close(first)
+    assert [size_of(each) for each in loop_devices(file.name)] == [MIB]
+
+    os.truncate(file, 2 * MIB)
+    loops.resize(second)
+    assert [size_of(each) for each in loop_devices(file.name)] == [2 * MIB]
+    os.close(second)
+    wait_until(lambda: not loop_devices(file.name), 10, "the device is gone")
+    assert loops.hold(device, file) is None
+
+
+def test_another_files_loop_device_is_not_held(tmp_path):
+    file, other = tmp_path / "file", tmp_path / "other"
+    for each in (file, other):
+        each.write_bytes(bytes(MIB))
+    holder, device = loops.attach(file)
+    assert loops.hold(device, other) is None
+    os.close(holder)
 
 
 def test_content_survives_every_way_of_copying_a_volume(volumes, image):
