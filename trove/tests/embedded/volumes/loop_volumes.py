@@ -44,7 +44,6 @@ class LoopVolumeDriver(driver.VolumeDriver):
     """
 
     VERSION = "1.0"
-    CI_WIKI_NAME = "none"
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -52,11 +51,6 @@ class LoopVolumeDriver(driver.VolumeDriver):
         self._folder = Path(self.configuration.loop_volumes_folder)
         self._links = self._folder / "attached"
         self._holders: dict[str, int] = {}
-
-    @staticmethod
-    def get_driver_options() -> list[cfg.Opt]:
-        """Return the driver's own options."""
-        return OPTIONS
 
     def do_setup(self, context) -> None:
         """Make the folders."""
