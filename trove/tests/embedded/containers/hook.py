@@ -5,6 +5,7 @@ libvirt calls ``lxc DOMAIN OPERATION …`` with the domain's description on stan
 input. It runs inside the cloud, with the standard library alone.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -28,8 +29,8 @@ def unpack_config_drive(domain: ElementTree.Element) -> None:
         seed = root / SEED
         shutil.rmtree(seed, ignore_errors=True)
         seed.mkdir(parents=True)
-        seed.chmod(0o700)
         subprocess.run(["bsdtar", "-x", "-f", str(drive), "-C", str(seed)], check=True)
+        seed.chmod(0o700)
 
 
 def raise_devices(domain: ElementTree.Element) -> None:
@@ -41,10 +42,9 @@ def raise_devices(domain: ElementTree.Element) -> None:
 def remove_control_groups(domain: ElementTree.Element) -> None:
     """Remove the groups that the guest made for itself; libvirt knows of others only."""
     suffix = f"-{domain.findtext('name')}.libvirt-lxc"
-    for group in CONTROL_GROUPS.glob(f"*/**/*{suffix}"):
-        for below in sorted(group.rglob("*/"), reverse=True):
-            below.rmdir()
-        group.rmdir()
+    for group in list(CONTROL_GROUPS.glob(f"*/**/*{suffix}")):
+        for below, _, _ in os.walk(group, topdown=False):
+            Path(below).rmdir()
 
 
 OPERATIONS = {
