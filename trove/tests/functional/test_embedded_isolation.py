@@ -205,20 +205,20 @@ def test_an_agent_reaches_its_message_queue(cloud, agent_leg):
 @pytest.mark.parametrize("service", ["neutron", "cinder"])
 def test_an_agent_reaches_no_other_api(cloud, agent_leg, service):
     assert accepted_here(cloud.net.api, COMPONENTS[service].port)
-    assert agent_leg.connect(cloud.net.api, COMPONENTS[service].port) == REFUSED
+    assert agent_leg.connect(cloud.net.api, COMPONENTS[service].port) != REACHED
 
 
 @pytest.mark.parametrize("leg", ["agent_leg", "tenant_leg"])
 def test_no_guest_reaches_another_cloud(neighbour, request, leg):
     assert accepted_here(neighbour.net.api, RABBITMQ)
     guest = request.getfixturevalue(leg)
-    assert guest.connect(neighbour.net.api, RABBITMQ) == REFUSED
-    assert guest.connect(neighbour.net.api, COMPONENTS["keystone"].port) == REFUSED
+    assert guest.connect(neighbour.net.api, RABBITMQ) != REACHED
+    assert guest.connect(neighbour.net.api, COMPONENTS["keystone"].port) != REACHED
 
 
 def test_no_tenant_reaches_the_message_queue(cloud, tenant_leg):
     for address in (cloud.net.controller, cloud.net.api, cloud.net.public[1]):
-        assert tenant_leg.connect(address, RABBITMQ) == REFUSED
+        assert tenant_leg.connect(address, RABBITMQ) != REACHED
 
 
 @pytest.mark.parametrize("leg", ["agent_leg", "tenant_leg"])
@@ -228,4 +228,4 @@ def test_no_guest_reaches_the_host(host_service, request, leg):
     assert addresses
     for address in addresses:
         assert accepted_here(address, host_service)
-        assert guest.connect(address, host_service) == REFUSED, f"{address} answers"
+        assert guest.connect(address, host_service) != REACHED, f"{address} answers"
