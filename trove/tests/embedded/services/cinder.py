@@ -44,5 +44,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             (*ready, "cinder-volume"),
             queue=f"cinder-backup.{HOST_NAME}",
             configuration=files,
+            # Else each of its threads keeps the memory that a piece of a backup took.
+            environment={"MALLOC_ARENA_MAX": "1"},
         ),
     ]
