@@ -67,6 +67,11 @@ class Addresses:
         return self._subnet(8)
 
     @property
+    def mtu(self) -> int:
+        """Largest packet in guests' networks, in bytes: what Geneve leaves of 1500."""
+        return 1442
+
+    @property
     def link(self) -> str:
         """Name of the host's network interface into the cloud."""
         return f"trove-cloud{self.slot}"

@@ -88,14 +88,15 @@ KINDS = {
             containers=True,
             fault=probe.fault,
         ),
-        # Everything QEMU can emulate but wide vectors and five-level paging: a guest
-        # that finds them uses them, and emulating them is slower than doing without.
+        # Everything QEMU can emulate but wide vectors, five-level paging and "fast"
+        # string copies, which it does byte by byte: a guest that finds them uses
+        # them, and emulating them is slower than doing without.
         Hypervisor(
             name="qemu",
             virt_type="qemu",
             cpu_mode="host-model",
-            cpu_flags="-la57,-avx,-avx2",
-            first_look=4,
+            cpu_flags="-la57,-avx,-avx2,-erms",
+            first_look=1,
             fault=lambda: None,
         ),
     )

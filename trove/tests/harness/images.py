@@ -25,7 +25,7 @@ BUILD_SPACE = 4
 # all where the processor is emulated.
 KERNEL_COMMAND_LINE = (
     "root=/dev/vda console=ttyS0 quiet systemd.show_status=error lsm=landlock audit=0 "
-    "mitigations=off no_timer_check fsck.mode=skip"
+    "mitigations=off no_timer_check tsc=reliable init_on_alloc=0 fsck.mode=skip"
 )
 
 ELEMENTS = (

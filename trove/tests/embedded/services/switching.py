@@ -78,6 +78,8 @@ def units(cloud: Cloud) -> list[Unit]:
                 (
                     *("ovs-vsctl", "--may-exist", "add-br", "br-ex"),
                     *("--", "set", "bridge", "br-ex", "datapath_type=netdev"),
+                    # The kernel tells who sends guests larger packets than they take.
+                    *("--", "set", "interface", "br-ex", f"mtu_request={cloud.net.mtu}"),
                 ),
                 *(
                     ("ip", "address", "add", f"{cloud.net.public[1]}/24", "dev", "br-ex"),
