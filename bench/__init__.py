@@ -1,0 +1,1 @@
+"""What the project costs and carries, measured: ``python -m bench``."""

@@ -1,0 +1,72 @@
+"""``python -m bench``: measure the project, several times over, and show the medians."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.figures import Figures
+from trove.tests.common.errors import ScenarioError
+from trove.tests.embedded import hypervisor, lifecycle
+from trove.tests.embedded.api import EmbeddedCloud
+from trove.tests.embedded.cloud import Cloud
+from trove.tests.embedded.seeding import TENANT_NETWORK
+
+GROUPS = ("starting", "storage", "guest", "instances")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition(": ")[2])
+    parser.add_argument(
+        "groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)} (default: all)"
+    )
+    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--hypervisor", default=hypervisor.AUTO, choices=[hypervisor.AUTO, *hypervisor.KINDS]
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there, too")
+    return parser
+
+
+def _measure(group: str, figures: Figures, wanted: str) -> None:
+    from bench import guest, instances, starting, storage
+
+    if group == "starting":
+        starting.measure(figures, wanted)
+        return
+    cloud = Cloud()
+    settings = lifecycle.up(cloud, wanted)
+    names = EmbeddedCloud(cloud.user_cloud, cloud.admin_cloud, TENANT_NETWORK)
+    match group:
+        case "storage":
+            storage.measure(figures, cloud.user_cloud)
+        case "guest":
+            guest.measure(figures, names)
+        case "instances":
+            instances.measure(figures, names, settings.hypervisor)
+
+
+def main() -> int:
+    """Measure; the exit code is 1 where something could not be measured."""
+    arguments = _parser().parse_args()
+    if unknown := set(arguments.groups) - set(GROUPS):
+        print(f"bench: no group {min(unknown)!r}: choose from {', '.join(GROUPS)}", file=sys.stderr)
+        return 2
+    figures, failed = Figures(), False
+    try:
+        for group in arguments.groups or GROUPS:
+            for _ in range(arguments.repeat):
+                _measure(group, figures, arguments.hypervisor)
+    except ScenarioError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        failed = True
+    Console().print(figures.table())
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures.summary(), indent=2) + "\n")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
