@@ -1,10 +1,11 @@
 """nova-compute for guests that are containers.
 
-In two places nova takes every guest for a virtual machine; there its driver is
+In three places nova takes every guest for a virtual machine; there its driver is
 corrected, for as long as this process runs.
 """
 
 import sys
+from types import SimpleNamespace
 
 # The first import of all, for it patches the standard library.
 from nova.cmd import compute  # isort: skip
@@ -33,5 +34,8 @@ class ContainerDriver(libvirt.LibvirtDriver):
 if __name__ == "__main__":
     blockinfo.get_disk_bus_for_device_type = _bus
     blockinfo.SUPPORTED_DEVICE_BUSES["lxc"] = [BUS]
+    # A config drive is made, but is none of a container's devices: it takes no name,
+    # so that a volume that comes back has the one it had.
+    blockinfo.configdrive = SimpleNamespace(required_by=lambda _instance: False)
     libvirt.LibvirtDriver = ContainerDriver
     sys.exit(compute.main())
