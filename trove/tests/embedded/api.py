@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import lifecycle
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.seeding import TENANT_NETWORK
@@ -29,5 +30,10 @@ def ensure_up() -> EmbeddedCloud:
         ScenarioError: the machine lacks something, or a service did not start.
     """
     cloud = Cloud()
-    lifecycle.up(cloud)
+    settings = lifecycle.up(cloud)
+    if "trove" not in settings.components:
+        raise ScenarioError(
+            f"The cloud {cloud.name} runs without trove: call trove-cloud down first,"
+            " or name another cloud in TROVE_CLOUD_NAME."
+        )
     return EmbeddedCloud(cloud.user_cloud, cloud.admin_cloud, TENANT_NETWORK)

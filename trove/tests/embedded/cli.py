@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -218,6 +219,10 @@ def _expire(arguments: argparse.Namespace) -> int:
 def _cloud(arguments: argparse.Namespace) -> Cloud:
     """Return the cloud that the user means; that counts as using it."""
     cloud = Cloud(arguments.name) if arguments.name else Cloud()
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", cloud.name):
+        raise ScenarioError(
+            f"A cloud can't be named {cloud.name!r}: use small letters, digits and hyphens."
+        )
     if arguments.verb != "expire":
         lease.renew(cloud)
     return cloud

@@ -23,6 +23,8 @@ _FOUNDATIONS = (
     "rabbitmq/rabbitmq-env.conf",
     "libvirt/qemu.conf",
     "libvirt/libvirtd.conf",
+    "openvswitch/external-bridge",
+    "openvswitch/vswitchd",
 )
 _CONTAINER_HOOK = Path(__file__).with_name("containers") / "hook.py"
 MANAGEMENT_DEVICE = "trove-mgmt"

@@ -104,13 +104,14 @@ def logs(path: Path, pattern: str) -> Probe:
 def answers_ovn(folder: Path) -> Probe:
     """Ready when ovn-controller listens on its control socket in ``folder``.
 
-    It names the socket after its process, and offers no option for that.
+    It names the socket after its process, and offers no option for that; one that was
+    killed leaves its socket there.
     """
 
     def probe() -> str | None:
-        sockets = list(folder.glob("ovn-controller.*.ctl"))
-        if not sockets:
-            return f"no control socket of ovn-controller in {folder}"
-        return accepts_local(sockets[-1])()
+        sockets = folder.glob("ovn-controller.*.ctl")
+        if any(accepts_local(path)() is None for path in sockets):
+            return None
+        return f"no control socket of ovn-controller in {folder} answers"
 
     return probe

@@ -20,6 +20,7 @@ from trove.tests.embedded.supervision import Supervisor
 from trove.tests.embedded.units import Chore, Migration, Unit, without
 
 _DATABASE = "mariadb"
+_SERVER = Path("/usr/sbin/mariadbd")
 _WRITERS = (_DATABASE, "ovsdb", "ovn-nb", "ovn-sb")
 
 
@@ -36,7 +37,7 @@ def template(units: Sequence[Unit]) -> Path:
     """
     makers = [unit for unit in units if isinstance(unit, Migration) or unit.name == "mariadb-files"]
     commands = [f"{unit.name}: {command}" for unit in makers for command in unit.commands]
-    return templates() / content.key([*commands, Path("/usr/sbin/mariadbd")])
+    return templates() / content.key([*commands, _SERVER])
 
 
 def from_template(cloud: Cloud, units: Sequence[Unit]) -> list[Unit]:

@@ -1,5 +1,6 @@
 """A running cloud with every service: it heals, keeps its secrets, and can begin again."""
 
+import contextlib
 import json
 import os
 import stat
@@ -34,6 +35,15 @@ IDLE_SHARE = 0.10
 def supervised(cloud: Cloud) -> dict[str, dict]:
     """Return the supervisor's facts by service."""
     return {process["name"]: process for process in Supervisor(cloud.supervisor).processes()}
+
+
+def legs(cloud: Cloud) -> set[str]:
+    """Return the controller's addresses in the cloud's networks, and the way to tenants."""
+    shown = verb("shell", "--inside", "--", "ip", "-4", "-o", "address", name=cloud.name).stdout
+    route = ("ip", "route", "show", str(cloud.net.tenant))
+    routes = verb("shell", "--inside", "--", *route, name=cloud.name).stdout
+    expected = {str(cloud.net.controller), str(cloud.net.public[1])}
+    return {address for address in expected if f"{address}/" in shown} | {routes.split(" ")[0]}
 
 
 def connect(cloud: Cloud) -> openstack.connection.Connection:
@@ -135,12 +145,15 @@ def test_an_idle_cloud_leaves_the_processor_alone(environment):
 @pytest.mark.parametrize("group", GROUPS)
 def test_killed_services_come_back(environment, group):
     cloud = environment
-    before = supervised(cloud)
+    before, reachable = supervised(cloud), legs(cloud)
+    assert len(reachable) == 3
     victims = GROUPS[group] or sorted(set(before) - _NAMED)
     inside = namespaces.members(cloud.init)
     for name in victims:
-        for process in [inside[before[name]["pid"]], *_children(inside[before[name]["pid"]])]:
-            process.kill()
+        main = inside[before[name]["pid"]]
+        for process in [main, *main.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended with its parent
+                process.kill()
 
     def again() -> bool:
         now = supervised(cloud)
@@ -153,11 +166,8 @@ def test_killed_services_come_back(environment, group):
     for unit in services.units(cloud, cloud.settings):
         if isinstance(unit, Service):
             wait_until(lambda ready=unit.ready: ready() is None, timeout=120)
+    wait_until(lambda: legs(cloud) == reachable, timeout=30)
     use(cloud)
-
-
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    return process.children(recursive=True)
 
 
 @pytest.mark.timeout(300)

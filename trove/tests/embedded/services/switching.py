@@ -64,28 +64,14 @@ def units(cloud: Cloud) -> list[Unit]:
         Service(
             name="vswitchd",
             after=("switch-settings",),
-            command=(
-                *("ovs-vswitchd", "unix:/run/openvswitch/db.sock", "-vconsole:warn"),
-                "--unixctl=/run/vswitchd.ctl",
-            ),
+            command=("/bin/sh", "/etc/openvswitch/vswitchd"),
             ready=probes.accepts_local(run / "vswitchd.ctl"),
         ),
         Task(
             name="external-bridge",
             after=("vswitchd",),
             lasting=False,
-            commands=(
-                (
-                    *("ovs-vsctl", "--may-exist", "add-br", "br-ex"),
-                    *("--", "set", "bridge", "br-ex", "datapath_type=netdev"),
-                    # The kernel tells who sends guests larger packets than they take.
-                    *("--", "set", "interface", "br-ex", f"mtu_request={cloud.net.mtu}"),
-                ),
-                *(
-                    ("ip", "address", "add", f"{cloud.net.public[1]}/24", "dev", "br-ex"),
-                    ("ip", "link", "set", "br-ex", "up"),
-                ),
-            ),
+            commands=(("/bin/sh", "/etc/openvswitch/external-bridge"),),
         ),
         Service(
             name="ovn-northd",
