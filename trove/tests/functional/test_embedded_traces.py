@@ -107,12 +107,13 @@ def test_with_its_supervisor_everything_ends(machine, hypervisor):
     if hypervisor == "lxc":
         run_container()
     assert look().loop_devices - machine.loop_devices
+    address = str(TRIAL.net.api)
     TRIAL.init.kill()
     wait_until(lambda: not list(processes()), timeout=30)
     assert verb("status").returncode == 1
     lifecycle.down(TRIAL)
     # Its addresses lead nowhere, least of all out.
-    gone = subprocess.run(["ip", "route", "get", "198.18.0.2"], capture_output=True, check=False)
+    gone = subprocess.run(["ip", "route", "get", address], capture_output=True, check=False)
     assert gone.returncode != 0
 
 
