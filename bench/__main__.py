@@ -37,7 +37,7 @@ def _measure(group: str, figures: Figures, wanted: str) -> None:
         starting.measure(figures, wanted)
         return
     cloud = Cloud()
-    settings = lifecycle.up(cloud, wanted)
+    settings = lifecycle.up(cloud, lifecycle.Wanted(hypervisor=wanted))
     names = EmbeddedCloud(cloud.user_cloud, cloud.admin_cloud, TENANT_NETWORK)
     match group:
         case "storage":

@@ -25,9 +25,9 @@ def measure(figures: Figures, hypervisor: str) -> None:
             for start in ("first up", "warm up"):
                 lifecycle.down(cloud)
                 with figures.seconds(start):
-                    lifecycle.up(cloud, hypervisor)
+                    lifecycle.up(cloud, lifecycle.Wanted(hypervisor=hypervisor))
             with figures.seconds("attach"):
-                lifecycle.up(cloud, hypervisor)
+                lifecycle.up(cloud, lifecycle.Wanted(hypervisor=hypervisor))
             _idle(cloud, figures)
             with figures.seconds("reset"):
                 lifecycle.reset(cloud)

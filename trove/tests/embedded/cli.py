@@ -55,6 +55,11 @@ def _parser() -> argparse.ArgumentParser:
         help=f"only these and what they need, of {', '.join(COMPONENTS)} (default: all)",
     )
     up.add_argument(
+        "--network-isolation",
+        choices=["on", "off"],
+        help="whether Trove gives the tenant's network device to the database's container alone",
+    )
+    up.add_argument(
         "--lease",
         metavar="TIME",
         help="end the cloud when nobody has used it for so long, such as 8h; 0 is never"
@@ -92,8 +97,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _up(arguments: argparse.Namespace) -> int:
     cloud = _cloud(arguments)
-    wanted = [name for name in arguments.services.split(",") if name]
-    lifecycle.up(cloud, arguments.hypervisor, wanted, arguments.lease)
+    isolation = {"on": True, "off": False, None: None}[arguments.network_isolation]
+    lifecycle.up(
+        cloud,
+        lifecycle.Wanted(
+            hypervisor=arguments.hypervisor,
+            services=[name for name in arguments.services.split(",") if name],
+            network_isolation=isolation,
+            lease=arguments.lease,
+        ),
+    )
     print(f"The cloud is up. Use it: openstack --os-cloud {cloud.user_cloud} …")
     print(f"As its administrator: --os-cloud {cloud.admin_cloud}")
     return 0

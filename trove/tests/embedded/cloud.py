@@ -36,6 +36,7 @@ class Settings:
         tree: hash of the code and templates that configured it.
         venv: folder of the services' virtual environment; its name has the pins' key.
         hypervisor: name of the hypervisor that runs the guests.
+        network_isolation: Trove's option of that name.
         components: the OpenStack services it has.
     """
 
@@ -43,6 +44,7 @@ class Settings:
     tree: str
     venv: str
     hypervisor: str
+    network_isolation: bool = False
     components: tuple[str, ...] = tuple(COMPONENTS)
 
     @classmethod
@@ -215,5 +217,6 @@ class Cloud:
             "volume_backend": VOLUME_BACKEND,
             "venv": settings.venv,
             "hypervisor": KINDS[settings.hypervisor],
+            "network_isolation": settings.network_isolation,
             "templates": release.TEMPLATES,
         }

@@ -1,8 +1,9 @@
 """Bring an embedded cloud up, back to its beginnings, and down again without a trace."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
@@ -59,33 +60,41 @@ def locked(cloud: Cloud) -> Iterator[None]:
         lock.release()
 
 
-def up(
-    cloud: Cloud,
-    hypervisor_name: str = hypervisor.AUTO,
-    wanted: Iterable[str] = (),
-    lease_time: str | None = None,
-) -> Settings:
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a cloud is to be; a running one decides what is left open.
+
+    Attributes:
+        hypervisor: what runs the guests.
+        services: OpenStack services it must have, besides what they need; of a new
+            cloud all if none is named.
+        network_isolation: Trove's option of that name; a new cloud's is off.
+        lease: how long it may lie idle, such as ``8h``.
+    """
+
+    hypervisor: str = hypervisor.AUTO
+    services: Sequence[str] = ()
+    network_isolation: bool | None = None
+    lease: str | None = None
+
+
+def up(cloud: Cloud, wanted: Wanted = Wanted()) -> Settings:  # noqa: B008 -- it is frozen
     """Bring the cloud up, or attach to it where it runs already.
 
     A cloud whose start was not completed, or that another tree or other pins
     configured, is replaced.
 
-    Args:
-        cloud: the cloud.
-        hypervisor_name: what runs the guests.
-        wanted: names of the services it must have; of a new cloud all if there are none.
-        lease_time: how long it may lie idle, such as ``8h``.
-
     Raises:
         ScenarioError: something it needs is missing, or a service did not start.
     """
-    duration, components = lease.seconds(lease_time), with_needs(wanted)
+    duration, components = lease.seconds(wanted.lease), with_needs(wanted.services)
     with locked(cloud):
         running, init = cloud.settings, cloud.init
         venv = str(packages.location())
         if init and running and (running.tree, running.venv) == (configuration.key(), venv):
-            _attach(cloud, running, hypervisor_name, components)
-            if lease_time:
+            _require(cloud, running, wanted)
+            clouds_yaml.add(cloud)
+            if wanted.lease:
                 lease.grant(cloud, duration)
             lease.renew(cloud)
             lease.watch(cloud)
@@ -94,44 +103,45 @@ def up(
             progress.say(
                 f"the running cloud {cloud.name} is not this tree's, or not complete: replaced"
             )
-        return _new(cloud, hypervisor_name, components or tuple(COMPONENTS), duration)
+        return _new(cloud, wanted, components or tuple(COMPONENTS), duration)
 
 
-def _attach(
-    cloud: Cloud, running: Settings, hypervisor_name: str, components: tuple[str, ...]
-) -> None:
-    if hypervisor_name not in (hypervisor.AUTO, running.hypervisor):
-        raise ScenarioError(
-            f"The cloud {cloud.name} runs with --hypervisor {running.hypervisor}:"
-            " call trove-cloud down first."
-        )
-    if lacking := [name for name in components if name not in running.components]:
-        raise ScenarioError(
-            f"The cloud {cloud.name} runs without {', '.join(lacking)}:"
-            " call trove-cloud down first, or name another cloud with --name."
-        )
-    clouds_yaml.add(cloud)
+def _require(cloud: Cloud, running: Settings, wanted: Wanted) -> None:
+    """Raise an error unless the running cloud is what is wanted."""
+    if wanted.hypervisor not in (hypervisor.AUTO, running.hypervisor):
+        conflict = f"with --hypervisor {running.hypervisor}"
+    elif wanted.network_isolation not in (None, running.network_isolation):
+        conflict = f"with network isolation {'on' if running.network_isolation else 'off'}"
+    elif lacking := set(with_needs(wanted.services)) - set(running.components):
+        conflict = f"without {', '.join(sorted(lacking))}"
+    else:
+        return
+    raise ScenarioError(
+        f"The cloud {cloud.name} runs {conflict}: call trove-cloud down first, or name another"
+        " cloud with --name."
+    )
 
 
 def _new(
-    cloud: Cloud, hypervisor_name: str, components: tuple[str, ...], duration: float
+    cloud: Cloud, wanted: Wanted, components: tuple[str, ...], lease_duration: float
 ) -> Settings:
     machine.require("The embedded cloud", gib=DISK_NEEDED, way_out=WAY_OUT)
     remove(cloud)
     machine.install_packages("embedded")
     venv = packages.services_environment(paths.home() / "logs" / "services.log")
-    chosen = hypervisor.choose(hypervisor_name)
+    chosen = hypervisor.choose(wanted.hypervisor)
     settings = Settings(
         series=release.load().series,
         tree=configuration.key(),
         venv=str(venv),
         hypervisor=chosen.name,
+        network_isolation=bool(wanted.network_isolation),
         components=components,
     )
     with progress.step(f"embedded cloud {cloud.name} (guests run by {chosen.name})"):
         from trove.tests.embedded import launch
 
-        _complete(cloud, settings, lambda: launch.new(cloud, settings, duration))
+        _complete(cloud, settings, lambda: launch.new(cloud, settings, lease_duration))
     return settings
 
 

@@ -125,7 +125,8 @@ def clouds_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def cloud(clouds_file) -> Iterator[Cloud]:
     """A cloud with networks, and what guests' agents talk to."""
     cloud = Cloud("isolation")
-    lifecycle.up(cloud, "qemu", wanted=("neutron", "swift", "cinder"))
+    services = ("neutron", "swift", "cinder")
+    lifecycle.up(cloud, lifecycle.Wanted(hypervisor="qemu", services=services))
     yield cloud
     lifecycle.down(cloud)
 
@@ -134,7 +135,7 @@ def cloud(clouds_file) -> Iterator[Cloud]:
 def neighbour(clouds_file) -> Iterator[Cloud]:
     """Another cloud on the same machine."""
     cloud = Cloud("isolation-neighbour")
-    lifecycle.up(cloud, "qemu", wanted=("keystone",))
+    lifecycle.up(cloud, lifecycle.Wanted(hypervisor="qemu", services=["keystone"]))
     yield cloud
     lifecycle.down(cloud)
 
