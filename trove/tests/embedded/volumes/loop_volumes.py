@@ -25,12 +25,6 @@ OPTIONS = [
         default="$state_path/volumes",
         help="Folder of the volumes' files, on a file system that copies by reference.",
     ),
-    cfg.BoolOpt(
-        "loop_volumes_seen_growing",
-        default=False,
-        help="Whether guests see that an attached volume has grown: those that share this "
-        "machine's kernel do, virtual machines would have to be told and Nova doesn't.",
-    ),
 ]
 cfg.CONF.register_opts(OPTIONS, group=configuration.SHARED_CONF_GROUP)
 
@@ -216,5 +210,7 @@ class LoopVolumeDriver(driver.VolumeDriver):
             "thin_provisioning_support": True,
             "sparse_copy_volume": True,
             "multiattach": False,
-            "online_extend_support": self.configuration.loop_volumes_seen_growing,
+            # A virtual machine would have to be told, and Nova doesn't do that for local
+            # devices; a container may not resize a file system that is mounted.
+            "online_extend_support": False,
         }
