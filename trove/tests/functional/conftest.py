@@ -74,7 +74,7 @@ def full_cloud(tmp_path_factory, busy_ports) -> Iterator[Cloud]:
     folder = tmp_path_factory.mktemp("config")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OS_CLIENT_CONFIG_FILE", str(folder / "openstack" / "clouds.yaml"))
-        cloud = Cloud("trial-full")
+        cloud = Cloud("everything")
         done = verb("up", "--hypervisor", "qemu", name=cloud.name)
         assert done.returncode == 0, done.stderr
         yield cloud

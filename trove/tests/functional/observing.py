@@ -50,7 +50,7 @@ def look() -> Machine:
         packet_filter=lines("iptables-save") | lines("ip6tables-save"),
         kernel_settings=ours(frozenset(_kernel_settings())),
         inside=frozenset(_inside()),
-        loop_devices=lines("losetup", "--all"),
+        loop_devices=frozenset(_loop_devices()),
         control_groups=frozenset(
             str(group)
             for group in Path("/sys/fs/cgroup").glob("**/trove-cloud*")
@@ -88,6 +88,13 @@ def _links_of_other_clouds() -> list[str]:
     return [
         alias.parent.name for alias in aliases if alias.read_text().strip() != str(TRIAL.folder)
     ]
+
+
+def _loop_devices() -> Iterator[str]:
+    """Name all but those of other clouds' files."""
+    for line in lines("losetup", "--all"):
+        if str(TRIAL.folder) in line or str(paths.clouds()) not in line:
+            yield line
 
 
 def _kernel_settings() -> Iterator[str]:
