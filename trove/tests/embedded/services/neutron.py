@@ -60,9 +60,9 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
                 f"{settings.venv}/bin/neutron-ovn-maintenance-worker",
                 *builders.reads(files),
             ),
+            # Its rounds begin some time later, and nobody waits for them.
             ready=probes.logs(
-                cloud.log("neutron-ovn-maintenance-worker"),
-                r"OVN maintenance task \S+ finished",
+                cloud.log("neutron-ovn-maintenance-worker"), r"ovnsb_db\.sock: connected"
             ),
         ),
         Seed(
