@@ -37,7 +37,7 @@ class Machine:
 
 def look() -> Machine:
     """Take a picture of the machine."""
-    others = _links_of_other_clouds()
+    others = [alias.parent.name for alias in _aliases_of_other_clouds()]
 
     def ours(lines: frozenset[str]) -> frozenset[str]:
         return frozenset(line for line in lines if not any(link in line for link in others))
@@ -83,17 +83,16 @@ def wait_until(condition: Callable[[], object], timeout: float) -> None:
         time.sleep(0.2)
 
 
-def _links_of_other_clouds() -> list[str]:
+def _aliases_of_other_clouds() -> list[Path]:
+    """Return the files that tell where the network links of the machine's other clouds lead."""
     aliases = Path("/sys/class/net").glob("trove-cloud*/ifalias")
-    return [
-        alias.parent.name for alias in aliases if alias.read_text().strip() != str(TRIAL.folder)
-    ]
+    return [alias for alias in aliases if alias.read_text().strip() != str(TRIAL.folder)]
 
 
 def _loop_devices() -> Iterator[str]:
-    """Name all but those of other clouds' files."""
+    folders = [alias.read_text().strip() for alias in _aliases_of_other_clouds()]
     for line in lines("losetup", "--all"):
-        if str(TRIAL.folder) in line or str(paths.clouds()) not in line:
+        if not any(f"{folder}/" in line for folder in folders):
             yield line
 
 

@@ -14,7 +14,6 @@ import pytest
 import requests
 from openstack.connection import Connection
 
-from trove.tests.embedded import lifecycle
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.components import OBJECT_STORAGE
 from trove.tests.embedded.volumes import loops
@@ -30,14 +29,9 @@ CONNECTOR = {"host": "embedded", "ip": "127.0.0.1", "os_type": "linux", "platfor
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Cloud]:
-    """The cloud that runs; one that did not is ended again."""
-    cloud = Cloud()
-    was_up = cloud.settings is not None
-    lifecycle.up(cloud)
-    yield cloud
-    if not was_up:
-        lifecycle.down(cloud)
+def running(full_cloud) -> Cloud:
+    """A cloud with every service; it is left as it was found."""
+    return full_cloud
 
 
 @pytest.fixture(scope="module")
