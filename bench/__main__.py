@@ -9,10 +9,8 @@ from rich.console import Console
 
 from bench.figures import Figures
 from trove.tests.common.errors import ScenarioError
-from trove.tests.embedded import hypervisor, lifecycle
-from trove.tests.embedded.api import EmbeddedCloud
+from trove.tests.embedded import api, hypervisor, lifecycle
 from trove.tests.embedded.cloud import Cloud
-from trove.tests.embedded.seeding import TENANT_NETWORK
 
 GROUPS = ("starting", "storage", "guest", "instances")
 
@@ -38,7 +36,7 @@ def _measure(group: str, figures: Figures, wanted: str) -> None:
         return
     cloud = Cloud()
     settings = lifecycle.up(cloud, lifecycle.Wanted(hypervisor=wanted))
-    names = EmbeddedCloud(cloud.user_cloud, cloud.admin_cloud, TENANT_NETWORK)
+    names = api.names_of(cloud)
     match group:
         case "storage":
             storage.measure(figures, cloud.user_cloud)

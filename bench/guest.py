@@ -13,6 +13,7 @@ from openstack.connection import Connection
 from bench.figures import Figures
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded.api import EmbeddedCloud
+from trove.tests.embedded.seeding import MANAGEMENT_NETWORK
 from trove.tests.harness import clients, flavors, images, loading, matrix
 from trove.tests.harness.flavors import FlavorSpec
 from trove.tests.harness.run import Run
@@ -21,7 +22,6 @@ from trove.tests.harness.waiting import wait_for
 
 SIZE = 64 << 20
 NAME = "bench"
-MANAGEMENT = "trove-mgmt"
 _PROBE = Path(__file__).with_name("probe.py")
 
 
@@ -66,7 +66,7 @@ def _boot(connection: Connection, names: EmbeddedCloud, settings: dict, made: Ex
         )
         flavor = flavors.ensure(admin, FlavorSpec(), run.journal)
     ports = []
-    for network in (names.network, MANAGEMENT):
+    for network in (names.network, MANAGEMENT_NETWORK):
         id = connection.network.find_network(network, ignore_missing=False).id
         ports.append(connection.network.create_port(name=NAME, network_id=id))
         made.callback(connection.network.delete_port, ports[-1])

@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
-
 from bench.figures import Figures
 from trove.tests.common import paths
 from trove.tests.embedded import inspection, lifecycle, namespaces, packages
@@ -59,17 +57,9 @@ def _fresh_home() -> Iterator[None]:
 
 def _idle(cloud: Cloud, figures: Figures) -> None:
     time.sleep(SETTLING)
-    begun = _processor_seconds(cloud)
+    begun = namespaces.processor_seconds(cloud.init)
     time.sleep(WATCHED)
-    spent = _processor_seconds(cloud) - begun
+    spent = namespaces.processor_seconds(cloud.init) - begun
     figures.add("idle: use of one processor", 100 * spent / WATCHED, "%")
     memory = inspection.describe(cloud)["memory"]["pss"]
     figures.add("idle: memory", memory / (1 << 20), "MiB")
-
-
-def _processor_seconds(cloud: Cloud) -> float:
-    def spent(process: psutil.Process) -> float:
-        times = process.cpu_times()
-        return times.user + times.system
-
-    return sum(map(spent, namespaces.members(cloud.init).values()))

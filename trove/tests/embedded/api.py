@@ -23,6 +23,11 @@ class EmbeddedCloud:
     network: str
 
 
+def names_of(cloud: Cloud) -> EmbeddedCloud:
+    """Return what a user needs to know of a cloud."""
+    return EmbeddedCloud(cloud.user_cloud, cloud.admin_cloud, TENANT_NETWORK)
+
+
 def ensure_up() -> EmbeddedCloud:
     """Start the embedded cloud, or attach to it where it runs already.
 
@@ -36,4 +41,4 @@ def ensure_up() -> EmbeddedCloud:
             f"The cloud {cloud.name} runs without trove: call trove-cloud down first,"
             " or name another cloud in TROVE_CLOUD_NAME."
         )
-    return EmbeddedCloud(cloud.user_cloud, cloud.admin_cloud, TENANT_NETWORK)
+    return names_of(cloud)

@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         "--hypervisor",
         default=hypervisor.AUTO,
         choices=[hypervisor.AUTO, *hypervisor.KINDS],
-        help="what runs the guests; auto takes kvm where a probe guest really runs",
+        help="what runs the guests; auto takes the first of these that really runs a probe guest",
     )
     up.add_argument(
         "--services",

@@ -49,7 +49,7 @@ class Settings:
 
     @classmethod
     def load(cls, text: str) -> Self:
-        """Return the settings that ``dump`` wrote.
+        """Return the settings that ``mark_ready`` wrote.
 
         Raises:
             ValueError, TypeError, KeyError: the text is something else.
@@ -210,6 +210,7 @@ class Cloud:
             "secret": self.secrets,
             "endpoint": {service: self.internal_url(service) for service in COMPONENTS},
             "public_endpoint": {service: self.url(service) for service in COMPONENTS},
+            "components": settings.components,
             "port": {service: part.port for service, part in COMPONENTS.items()},
             "storage_port": OBJECT_STORAGE,
             "region": REGION,

@@ -19,6 +19,7 @@ _TEMPLATES = Path(__file__).with_name("templates")
 # What these services look for beside their configuration alone.
 _BESIDE_CONFIGURATION = ("nova/api-paste.ini", "barbican/barbican-api-paste.ini")
 _FOUNDATIONS = (
+    "haproxy/haproxy.cfg",
     "rabbitmq/rabbitmq.conf",
     "rabbitmq/rabbitmq-env.conf",
     "libvirt/qemu.conf",
@@ -64,8 +65,6 @@ def write_all(cloud: Cloud, settings: Settings, services: list[Service]) -> None
         if part.wsgi:
             target = cloud.etc / "gunicorn" / f"{name}.py"
             write("gunicorn/gunicorn.py", target, {"module": part.wsgi, "port": part.port})
-    fronted = {name: part.port for name, part in chosen.items()}
-    write("haproxy/haproxy.cfg", cloud.etc / "haproxy.cfg", {**context, "fronted": fronted})
     databases = [name for part in chosen.values() for name in part.databases]
     write("mariadb/init.sql", cloud.etc / "mariadb.sql", {**context, "databases": databases})
     supervisor = {**context, "services": services}

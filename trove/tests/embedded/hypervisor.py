@@ -59,8 +59,6 @@ class Hypervisor:
         virt_type: nova's ``[libvirt] virt_type``.
         cpu_mode: nova's ``[libvirt] cpu_mode``.
         cpu_flags: nova's ``[libvirt] cpu_model_extra_flags``, empty for none.
-        first_look: seconds after which Trove looks whether a new guest is done; such
-            that one of its looks, ever rarer, falls soon after that.
         containers: its guests are containers: they share this machine's kernel and
             run as its root.
         fault: starts a probe guest; returns what is wrong, None if that ran.
@@ -71,7 +69,6 @@ class Hypervisor:
     virt_type: str
     cpu_mode: str
     cpu_flags: str = ""
-    first_look: int = 1
     containers: bool = False
     fault: Callable[[], str | None]
 
@@ -96,7 +93,6 @@ KINDS = {
             virt_type="qemu",
             cpu_mode="host-model",
             cpu_flags="-la57,-avx,-avx2,-erms",
-            first_look=1,
             fault=lambda: None,
         ),
     )

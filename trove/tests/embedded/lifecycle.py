@@ -92,7 +92,7 @@ def up(cloud: Cloud, wanted: Wanted = Wanted()) -> Settings:  # noqa: B008 -- it
         running, init = cloud.settings, cloud.init
         venv = str(packages.location())
         if init and running and (running.tree, running.venv) == (configuration.key(), venv):
-            _require(cloud, running, wanted)
+            _require(cloud, running, wanted, components)
             clouds_yaml.add(cloud)
             if wanted.lease:
                 lease.grant(cloud, duration)
@@ -106,14 +106,14 @@ def up(cloud: Cloud, wanted: Wanted = Wanted()) -> Settings:  # noqa: B008 -- it
         return _new(cloud, wanted, components or tuple(COMPONENTS), duration)
 
 
-def _require(cloud: Cloud, running: Settings, wanted: Wanted) -> None:
+def _require(cloud: Cloud, running: Settings, wanted: Wanted, components: tuple[str, ...]) -> None:
     """Raise an error unless the running cloud is what is wanted."""
     if wanted.hypervisor not in (hypervisor.AUTO, running.hypervisor):
         conflict = f"with --hypervisor {running.hypervisor}"
     elif wanted.network_isolation not in (None, running.network_isolation):
         conflict = f"with network isolation {'on' if running.network_isolation else 'off'}"
-    elif lacking := set(with_needs(wanted.services)) - set(running.components):
-        conflict = f"without {', '.join(sorted(lacking))}"
+    elif lacking := [name for name in components if name not in running.components]:
+        conflict = f"without {', '.join(lacking)}"
     else:
         return
     raise ScenarioError(

@@ -134,6 +134,12 @@ def _namespace(pid: int) -> str | None:
         return None
 
 
+def processor_seconds(init: psutil.Process) -> float:
+    """Return the seconds of processor time that the cloud's processes have used."""
+    times = [process.cpu_times() for process in members(init).values()]
+    return sum(time.user + time.system for time in times)
+
+
 def enter(init: psutil.Process, argv: Sequence[str | Path]) -> list[str]:
     """Return the command line that runs ``argv`` inside the cloud."""
     words = [str(word) for word in argv]

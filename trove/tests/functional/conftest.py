@@ -16,7 +16,7 @@ from trove.tests.functional.observing import TRIAL, Machine, look
 
 # Daemons of the cloud whose ports and sockets a host may have in use.
 _PORTS = (3306, 4369, 5000, 5672, 8774, 9696, 16509, 25672)
-_TROVE_CLOUD = (sys.executable, "-m", "trove.tests.embedded.cli")
+TROVE_CLOUD = (sys.executable, "-m", "trove.tests.embedded.cli")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,13 +29,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def trove_cloud(*arguments: str, name: str = TRIAL.name, **options) -> subprocess.Popen:
     """Begin to run a verb of trove-cloud, in a process of its own."""
-    return subprocess.Popen([*_TROVE_CLOUD, "--name", name, *arguments], text=True, **options)
+    return subprocess.Popen([*TROVE_CLOUD, "--name", name, *arguments], text=True, **options)
 
 
 def verb(*arguments: str, name: str = TRIAL.name, **options) -> subprocess.CompletedProcess:
     """Run a verb of trove-cloud to its end."""
     return subprocess.run(
-        [*_TROVE_CLOUD, "--name", name, *arguments],
+        [*TROVE_CLOUD, "--name", name, *arguments],
         capture_output=True,
         text=True,
         timeout=600,

@@ -18,10 +18,7 @@ from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.components import OBJECT_STORAGE
 from trove.tests.embedded.volumes import loops
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs_root: namespaces are made"),
-    pytest.mark.timeout(300),
-]
+pytestmark = pytest.mark.timeout(300)
 
 GIB = 1 << 30
 MIB = 1 << 20

@@ -18,7 +18,7 @@ from trove.tests.common import paths
 from trove.tests.embedded import addresses, lease, lifecycle, namespaces
 from trove.tests.embedded.hypervisor import KINDS
 from trove.tests.embedded.init import HOST_NAME
-from trove.tests.functional.conftest import trove_cloud, verb
+from trove.tests.functional.conftest import TROVE_CLOUD, trove_cloud, verb
 from trove.tests.functional.observing import TRIAL, lines, look, processes, wait_until
 
 SMALL = ("up", "--hypervisor", "qemu", "--services", "keystone")
@@ -169,11 +169,10 @@ def test_a_full_disk_is_told_in_one_sentence(machine, tmp_path):
 
 @pytest.mark.timeout(400)
 def test_without_ipv6_it_is_a_cloud_as_well(machine):
-    trove_cloud_words = [sys.executable, "-m", "trove.tests.embedded.cli", "--name", TRIAL.name]
     done = subprocess.run(
         [
             *("unshare", "--net", "sh", "-c", _WITHOUT_IPV6.format(python=sys.executable), "sh"),
-            *trove_cloud_words,
+            *(*TROVE_CLOUD, "--name", TRIAL.name),
         ],
         capture_output=True,
         text=True,

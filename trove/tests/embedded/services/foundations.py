@@ -65,7 +65,7 @@ def units(cloud: Cloud) -> list[Unit]:
         ),
         Service(
             name="tls-proxy",
-            command=("/usr/sbin/haproxy", "-db", "-f", "/etc/haproxy.cfg"),
+            command=("/usr/sbin/haproxy", "-db", "-f", "/etc/haproxy/haproxy.cfg"),
             ready=probes.accepts_tcp(str(cloud.net.api), COMPONENTS["keystone"].port),
         ),
         Service(
