@@ -1,16 +1,19 @@
 """nova-compute for guests that are containers.
 
-In three places nova takes every guest for a virtual machine; there its driver is
+In four places nova takes every guest for a virtual machine; there its driver is
 corrected, for as long as this process runs.
 """
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 # The first import of all, for it patches the standard library.
 from nova.cmd import compute  # isort: skip
 from nova.virt import libvirt
 from nova.virt.libvirt import blockinfo
+from nova.virt.libvirt import utils as libvirt_utils
+from oslo_concurrency import processutils
 
 BUS = "virtio"
 
@@ -24,11 +27,19 @@ def _bus(instance, virt_type, image_meta, device_type="disk"):
 
 
 class ContainerDriver(libvirt.LibvirtDriver):
-    """Detaches devices from running containers."""
+    """Detaches devices from running containers, and keeps a container's root when it is resized."""
 
     def _detach_from_live_and_wait_for_event(self, dev, guest, instance_uuid, device_name):
         """Wait for nothing: libvirt's driver of containers detaches at once and sends no event."""
         self._detach_sync(dev, guest, instance_uuid, device_name, persistent=False, live=True)
+
+    def migrate_disk_and_power_off(self, context, instance, *args, **kwargs):
+        """Move the root disk as well: nova moves the domain's disks, and a mounted root is none."""
+        disks = super().migrate_disk_and_power_off(context, instance, *args, **kwargs)
+        folder = Path(libvirt_utils.get_instance_path(instance))
+        root = folder.with_name(f"{folder.name}_resize") / "disk"
+        processutils.execute("cp", "--reflink=auto", "--sparse=always", str(root), str(folder))
+        return disks
 
 
 if __name__ == "__main__":
