@@ -25,6 +25,7 @@ _FOUNDATIONS = (
     "libvirt/qemu.conf",
     "libvirt/libvirtd.conf",
     "openvswitch/external-bridge",
+    "openvswitch/gateway-bypass",
     "openvswitch/vswitchd",
 )
 _CONTAINER_HOOK = Path(__file__).with_name("containers") / "hook.py"

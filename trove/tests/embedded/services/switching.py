@@ -89,4 +89,10 @@ def units(cloud: Cloud) -> list[Unit]:
             command=("ovn-controller", "unix:/run/openvswitch/db.sock", "-vconsole:warn"),
             ready=probes.answers_ovn(run / "ovn"),
         ),
+        Service(
+            name="gateway-bypass",
+            after=("ovn-nb",),
+            command=("/bin/sh", "/etc/openvswitch/gateway-bypass"),
+            ready=probes.logs(cloud.log("gateway-bypass"), "watching"),
+        ),
     ]
