@@ -29,15 +29,17 @@ def templates() -> Path:
     return paths.home() / "databases"
 
 
-def template(units: Sequence[Unit]) -> Path:
-    """Return where the databases lie, or will, that the units' migrations make.
+def template(cloud: Cloud, units: Sequence[Unit]) -> Path:
+    """Return where the databases lie, or will, that the migrations of the cloud's units make.
 
     It is named by all that shapes them: how they are made, the pins (which name
-    the migrations' programs) and the database server.
+    the migrations' programs) and the database server. In which cloud's folder they
+    were made doesn't matter.
     """
     makers = [unit for unit in units if isinstance(unit, Migration) or unit.name == "mariadb-files"]
     commands = [f"{unit.name}: {command}" for unit in makers for command in unit.commands]
-    return templates() / content.key([*commands, _SERVER])
+    anywhere = [command.replace(str(cloud.folder), "") for command in commands]
+    return templates() / content.key([*anywhere, _SERVER])
 
 
 def from_template(cloud: Cloud, units: Sequence[Unit]) -> list[Unit]:
@@ -45,7 +47,7 @@ def from_template(cloud: Cloud, units: Sequence[Unit]) -> list[Unit]:
 
     Where there is none it is made once the migrations are through.
     """
-    source = template(units)
+    source = template(cloud, units)
     migrations = {unit.name for unit in units if isinstance(unit, Migration)}
     if source.exists():
         files = Chore(name="mariadb-files", action=lambda: _use(source, cloud.state / _DATABASE))

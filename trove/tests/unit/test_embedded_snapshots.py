@@ -49,7 +49,7 @@ def test_without_kept_databases_they_are_kept_once_all_migrations_are_through(cl
 
 def test_with_kept_databases_nothing_is_migrated(cloud):
     everything = services.units(cloud, SETTINGS)
-    snapshots.template(everything).mkdir(parents=True)
+    snapshots.template(cloud, everything).mkdir(parents=True)
     units = snapshots.from_template(cloud, everything)
     assert not [unit for unit in units if isinstance(unit, Migration)]
     (files,) = [unit for unit in units if unit.name == "mariadb-files"]
@@ -60,10 +60,10 @@ def test_with_kept_databases_nothing_is_migrated(cloud):
 
 def test_other_migrations_or_another_server_are_other_databases(cloud, tmp_path):
     units = services.units(cloud, SETTINGS)
-    key = snapshots.template(units)
-    assert snapshots.template(without(units, {"trove-database"})) != key
+    key = snapshots.template(cloud, units)
+    assert snapshots.template(cloud, without(units, {"trove-database"})) != key
     (tmp_path / "mariadbd").write_text("11.8")
-    assert snapshots.template(units) != key
+    assert snapshots.template(cloud, units) != key
 
 
 def test_no_migration_has_a_secret_or_an_address(cloud):
@@ -84,3 +84,10 @@ def test_with_its_state_there_services_start_and_devices_are_made(cloud):
     expected = {unit.name for unit in everything if isinstance(unit, Service)}
     assert {unit.name for unit in again} - tasks == expected
     assert order(again)
+
+
+def test_clouds_of_other_names_share_the_kept_databases(cloud):
+    other = Cloud("other")
+    other.make_folders()
+    kept = snapshots.template(cloud, services.units(cloud, SETTINGS))
+    assert snapshots.template(other, services.units(other, SETTINGS)) == kept
