@@ -241,6 +241,20 @@ class Instance:
         # The guest's reports come every few seconds: one look may still see an old one.
         self.wait_until_healthy(self.timeouts.restart, hold=2)
 
+    def resize(self, flavor: str) -> None:
+        """Give the instance another flavor, by its id, and wait until it is healthy again."""
+        self.cloud.trove.instances.resize_instance(self.id, flavor)
+        self.wait_until_healthy(self.timeouts.resize, hold=2)
+
+    def grow(self, volume_gb: int) -> None:
+        """Give the instance a larger data volume and wait until it is healthy again.
+
+        Args:
+            volume_gb: its new size in GiB.
+        """
+        self.cloud.trove.instances.resize_volume(self.id, volume_gb)
+        self.wait_until_healthy(self.timeouts.resize, hold=2)
+
     def delete(self, admin: Cloud | None = None) -> None:
         """Delete the instance and wait until Trove doesn't know it any more."""
         delete_instance(self.cloud, self.id, admin=admin)

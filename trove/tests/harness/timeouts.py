@@ -16,6 +16,7 @@ class Timeouts:
         healthy: a new instance is healthy.
         gone: a deleted instance is no longer known.
         restart: a restarted instance is healthy again.
+        resize: an instance is healthy on its new flavor or with its larger volume.
         change: what the API accepted to do on the guest has been done.
         login: a database that should take a login takes it.
         connect: one attempt at a connection.
@@ -25,6 +26,7 @@ class Timeouts:
     healthy: float = 900
     gone: float = 300
     restart: float = 300
+    resize: float = 900
     change: float = 60
     login: float = 60
     connect: float = 15

@@ -218,3 +218,24 @@ def test_changes_of_state_are_kept(factory, instance):
     instance.wait_until_healthy()
     trail = instances.trail(factory.run, instance.name).read_text()
     assert trail.endswith("ACTIVE/HEALTHY\n")
+
+
+@pytest.mark.parametrize(
+    ("call", "grow"),
+    [
+        ("resize_instance", lambda instance: instance.resize("large")),
+        ("resize_volume", lambda instance: instance.grow(3)),
+    ],
+)
+def test_it_has_grown_once_it_is_healthy_again(cloud, instance, monkeypatch, call, grow):
+    monkeypatch.setattr(instances, "LOOK_INTERVAL", 0)
+    asked, states = [], ["RESIZE", "ACTIVE", "ACTIVE"]
+
+    def show(_id):
+        return Resource(id=instance.id, status=states.pop(0), operating_status="HEALTHY")
+
+    monkeypatch.setattr(cloud.trove.instances, "get", show)
+    setattr(cloud.trove.instances, call, lambda *wanted: asked.append(wanted))
+    grow(instance)
+    assert [wanted[0] for wanted in asked] == [instance.id]
+    assert states == []
