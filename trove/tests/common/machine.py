@@ -9,12 +9,13 @@ from pathlib import Path
 from bindep.depends import Depends
 from filelock import FileLock
 
-from trove.tests.common import paths, progress, registries
+from trove.tests.common import content, paths, progress, registries
 from trove.tests.common.commands import run
 from trove.tests.common.errors import ScenarioError
 
 _GIB = 1024**3
 _FULL = 8 * 1024**2
+_INSTALLED = Path("/var/lib/dpkg/status")
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -76,10 +77,19 @@ def install_packages(*profiles: str) -> None:
     """
     folder = paths.home() / "logs"
     folder.mkdir(parents=True, exist_ok=True)
+    seen = folder / f"packages-{'-'.join(profiles)}"
     with FileLock(folder / "apt.lock"):
+        if seen.exists() and seen.read_text() == _packages_key():
+            return
         if lacking := missing_packages(*profiles):
             with progress.step(f"system packages ({len(lacking)} missing)"), _no_daemon_starts():
                 _install(lacking, folder / "apt.log")
+        seen.write_text(_packages_key())
+
+
+def _packages_key() -> str:
+    """Return a hash of what is wanted and what is installed; comparing the two takes a second."""
+    return content.key([paths.ROOT / "bindep.txt", _INSTALLED])
 
 
 def _install(packages: list[str], log: Path) -> None:

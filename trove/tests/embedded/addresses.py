@@ -52,6 +52,11 @@ class Addresses:
         return self._subnet(1)
 
     @property
+    def router(self) -> IPv4Address:
+        """The outer address of the demo project's router."""
+        return self.public[2]
+
+    @property
     def management(self) -> IPv4Network:
         """The network between guest agents and the message queue."""
         return self._subnet(2)

@@ -107,12 +107,7 @@ def write_trove_networks(cloud: Cloud, settings: Settings, management_network: s
     write("trove/networks.conf", cloud.etc / "trove" / "networks.conf", context)
 
 
-def write_management_port(cloud: Cloud, settings: Settings, port: "Port", gateway: str) -> None:
+def write_management_port(cloud: Cloud, settings: Settings, port: "Port") -> None:
     """Write the script that plugs the controller into the management network."""
-    context = {
-        **cloud.context(settings),
-        "port": port,
-        "gateway": gateway,
-        "device": MANAGEMENT_DEVICE,
-    }
+    context = {**cloud.context(settings), "port": port, "device": MANAGEMENT_DEVICE}
     write("trove/management-port", cloud.etc / "trove" / "management-port", context)

@@ -62,7 +62,7 @@ class Seeding:
         def add_endpoint(name: str, kind: str, suffix: str) -> None:
             entry = identity.create_service(name=name, type=kind)
             public, internal = self._cloud.url(name), self._cloud.internal_url(name)
-            for interface, url in (("public", public), ("internal", internal), ("admin", public)):
+            for interface, url in (("public", public), ("internal", internal)):
                 identity.create_endpoint(
                     service_id=entry.id, interface=interface, url=url + suffix, region_id=REGION
                 )
@@ -82,8 +82,8 @@ class Seeding:
             for job in jobs:
                 job.result()
 
-    def networks(self) -> None:
-        """Create the external, the tenant and the management network."""
+    def tenant_network(self) -> None:
+        """Create the external network, and the demo project's with its router."""
         net, network = self._cloud.net, self._admin.network
         external = network.create_network(
             name="public",
@@ -91,7 +91,7 @@ class Seeding:
             provider_network_type="flat",
             provider_physical_network="public",
         )
-        network.create_subnet(
+        outer = network.create_subnet(
             name="public",
             network_id=external.id,
             ip_version=4,
@@ -100,15 +100,9 @@ class Seeding:
             is_dhcp_enabled=False,
             allocation_pools=[{"start": str(net.public[10]), "end": str(net.public[250])}],
         )
-        gateway = self._tenant_network(external.id)
-        self._management_network(gateway)
-
-    def _tenant_network(self, external: str) -> str:
-        """Create the demo project's network; return its router's outer address."""
-        net, network = self._cloud.net, self._admin.network
         project = self._admin.identity.find_project("demo").id
         private = network.create_network(name=TENANT_NETWORK, project_id=project)
-        subnet = network.create_subnet(
+        inner = network.create_subnet(
             name=TENANT_NETWORK,
             network_id=private.id,
             project_id=project,
@@ -119,13 +113,16 @@ class Seeding:
         router = network.create_router(
             name=TENANT_NETWORK,
             project_id=project,
-            # Addresses are not translated: who connects to a database sees its own.
-            external_gateway_info={"network_id": external, "enable_snat": False},
+            external_gateway_info={
+                "network_id": external.id,
+                "external_fixed_ips": [{"subnet_id": outer.id, "ip_address": str(net.router)}],
+                # Addresses are not translated: who connects to a database sees its own.
+                "enable_snat": False,
+            },
         )
-        network.add_interface_to_router(router, subnet.id)
-        return router.external_gateway_info["external_fixed_ips"][0]["ip_address"]
+        network.add_interface_to_router(router, inner.id)
 
-    def _management_network(self, gateway: str) -> None:
+    def management_network(self) -> None:
         """Create the network of guest agents, with the controller's own port in it.
 
         Its subnet has no gateway, so a guest's default route leads to its tenant. To
@@ -154,4 +151,4 @@ class Seeding:
             fixed_ips=[{"subnet_id": subnet.id, "ip_address": str(net.controller)}],
         )
         configuration.write_trove_networks(self._cloud, self._settings, management.id)
-        configuration.write_management_port(self._cloud, self._settings, port, gateway)
+        configuration.write_management_port(self._cloud, self._settings, port)

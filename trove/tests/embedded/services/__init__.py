@@ -1,5 +1,7 @@
 """What runs in the cloud, and in which order it starts; a service a module."""
 
+from dataclasses import replace
+
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.services import (
     barbican,
@@ -14,7 +16,7 @@ from trove.tests.embedded.services import (
     switching,
     trove,
 )
-from trove.tests.embedded.units import Chore, Task, Unit, without
+from trove.tests.embedded.units import Chore, Service, Task, Unit, without
 
 _MODULES = {
     "keystone": keystone,
@@ -27,6 +29,9 @@ _MODULES = {
     "barbican": barbican,
     "trove": trove,
 }
+# What most others wait for. Starting takes the processors, not time: what else could start
+# beside these would only be in their way.
+_FIRST = ("keystone", "neutron")
 
 
 def units(cloud: Cloud, settings: Settings) -> list[Unit]:
@@ -36,8 +41,13 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     """
     chosen = [*foundations.units(cloud), *switching.units(cloud)]
     for name in settings.components:
-        chosen += _MODULES[name].units(cloud, settings)
+        own = _MODULES[name].units(cloud, settings)
+        chosen += own if name in _FIRST else [_after_identity(unit) for unit in own]
     return without(chosen)
+
+
+def _after_identity(unit: Unit) -> Unit:
+    return replace(unit, after=(*unit.after, "identity")) if isinstance(unit, Service) else unit
 
 
 def lost_with_the_namespaces(units: list[Unit]) -> list[Unit]:

@@ -43,19 +43,11 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             cloud,
             settings,
             "neutron",
-            ("neutron-database", "rabbitmq", "ovn-northd", "ovn-controller"),
-        ),
-        builders.worker(
-            cloud,
-            settings,
-            "neutron-rpc-server",
-            ("neutron",),
-            queue="q-plugin",
-            configuration=files,
+            ("neutron-database", "ovn-northd", "ovn-controller"),
         ),
         Service(
             name="neutron-ovn-maintenance-worker",
-            after=("neutron",),
+            after=("management-network",),
             command=(
                 f"{settings.venv}/bin/neutron-ovn-maintenance-worker",
                 *builders.reads(files),
@@ -65,12 +57,20 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
                 cloud.log("neutron-ovn-maintenance-worker"), r"ovnsb_db\.sock: connected"
             ),
         ),
+        # First what the most waits for: Trove's services are told the network by its id.
         Seed(
-            name="networks", after=("neutron", "identity"), action=Seeding(cloud, settings).networks
+            name="management-network",
+            after=("neutron", "identity"),
+            action=Seeding(cloud, settings).management_network,
+        ),
+        Seed(
+            name="tenant-network",
+            after=("management-network",),
+            action=Seeding(cloud, settings).tenant_network,
         ),
         Task(
             name="management-port",
-            after=("networks",),
+            after=("management-network",),
             commands=(("/bin/sh", "/etc/trove/management-port"), *_firewall()),
             lasting=False,
         ),

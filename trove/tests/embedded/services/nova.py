@@ -4,8 +4,9 @@ from pathlib import Path
 
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.hypervisor import KINDS
+from trove.tests.embedded.init import HOST_NAME
 from trove.tests.embedded.services import builders
-from trove.tests.embedded.units import Migration, Task, Unit
+from trove.tests.embedded.units import Migration, Unit
 
 
 def _database(name: str) -> str:
@@ -13,6 +14,10 @@ def _database(name: str) -> str:
     return f"{{scheme}}://{{username}}:{{password}}@{{hostname}}/{name}"
 
 
+_MAP_HOST = (
+    f"INSERT INTO nova_api.host_mappings (cell_id, host) SELECT id, '{HOST_NAME}'"
+    " FROM nova_api.cell_mappings WHERE name = 'cell1'"
+)
 _FOR_CONTAINERS = Path(__file__).parents[1] / "containers" / "nova_compute.py"
 
 
@@ -40,6 +45,9 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
                     *("--database_connection", _database("nova")),
                     *("--transport-url", "{scheme}://{username}:{password}@{hostname}:{port}/"),
                 ),
+                # Every cloud has one host of the same name. nova-manage would look for it
+                # each time, once it is there, and users would wait for that.
+                ("mariadb", "--no-defaults", "--socket=/run/mariadb.sock", "--execute", _MAP_HOST),
             ),
         ),
         builders.wsgi(cloud, settings, "nova", ("nova-database", "rabbitmq")),
@@ -64,14 +72,9 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             settings,
             "nova-compute",
             ("nova-conductor", "placement", "identity", "libvirtd", "vswitchd", "disks"),
-            queue="compute.embedded",
+            queue=f"compute.{HOST_NAME}",
             configuration=files,
             program=_compute(settings),
             folders=("nova", "disks/instances"),
-        ),
-        Task(
-            name="compute-host",
-            after=("nova-compute",),
-            commands=((manage, "cell_v2", "discover_hosts"),),
         ),
     ]

@@ -11,7 +11,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     manage = f"{settings.venv}/bin/trove-manage"
     # The second names a network by its id: it is written when there is one.
     files = ("trove/trove.conf", "trove/networks.conf")
-    ready = ("trove-database", "rabbitmq", "networks")
+    ready = ("trove-database", "rabbitmq", "management-network")
     # Swift is called where guests call it, for they are handed the same address.
     trust = {"REQUESTS_CA_BUNDLE": str(cloud.authority)}
     return [
