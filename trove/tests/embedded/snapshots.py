@@ -16,6 +16,7 @@ from trove.tests.common import content, paths
 from trove.tests.common.commands import run
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.namespaces import enter, members
+from trove.tests.embedded.services.builders import sql
 from trove.tests.embedded.supervision import Supervisor
 from trove.tests.embedded.units import Chore, Migration, Unit, without
 
@@ -74,10 +75,9 @@ def _use(source: Path, target: Path) -> None:
 def _save(cloud: Cloud, target: Path) -> None:
     """Copy the migrated databases, without the one user whose password is this cloud's."""
     log = cloud.log("database-template")
-    client = ["mariadb", "--no-defaults", "--socket=/run/mariadb.sock", "--execute"]
 
     def execute(statement: str) -> None:
-        run(enter(cloud.init, [*client, statement]), log=log, what="Keeping migrated databases")
+        run(enter(cloud.init, sql(statement)), log=log, what="Keeping migrated databases")
 
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = target.with_name(f".{target.name}-{cloud.name}.part")

@@ -78,7 +78,13 @@ def test_no_migration_has_a_secret_or_an_address(cloud):
 def test_with_its_state_there_services_start_and_devices_are_made(cloud):
     again = services.lost_with_the_namespaces(services.units(cloud, SETTINGS))
     tasks = {unit.name for unit in again if isinstance(unit, Task)}
-    assert tasks == {"disks", "external-bridge", "management-port"}
+    assert tasks == {
+        "cinder-workers",
+        "disks",
+        "external-bridge",
+        "management-port",
+        "nova-workers",
+    }
     assert not [unit for unit in again if isinstance(unit, Chore | Migration)]
     everything = services.units(cloud, SETTINGS)
     expected = {unit.name for unit in everything if isinstance(unit, Service)}

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import Cloud, Settings
-from trove.tests.embedded.units import Service
+from trove.tests.embedded.units import Service, Task
 
 
 def wsgi(
@@ -60,4 +60,26 @@ def worker(
         ),
         environment=environment,
         ready=probes.consumes(str(cloud.net.api), cloud.secrets["rabbitmq"], queue),
+    )
+
+
+def sql(statement: str) -> tuple[str, ...]:
+    """Return the command that has the cloud's database server run a statement."""
+    return ("mariadb", "--no-defaults", "--socket=/run/mariadb.sock", "--execute", statement)
+
+
+def heard_now(component: str, column: str) -> Task:
+    """Return the task of a reset that lets workers count as alive before they report again.
+
+    Restored databases say that they were heard of last when the cloud was made.
+
+    Args:
+        component: whose workers.
+        column: where it keeps the time.
+    """
+    return Task(
+        name=f"{component}-workers",
+        after=(f"{component}-database",),
+        commands=(sql(f"UPDATE {component}.services SET {column} = UTC_TIMESTAMP()"),),
+        lasting=False,
     )

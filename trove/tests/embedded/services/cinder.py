@@ -18,6 +18,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
     ready = ("cinder-database", "rabbitmq")
     return [
         Migration(name="cinder-database", after=("mariadb",), commands=((manage, "db", "sync"),)),
+        builders.heard_now("cinder", "updated_at"),
         builders.wsgi(cloud, settings, "cinder", ready),
         builders.worker(
             cloud,

@@ -47,9 +47,10 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
                 ),
                 # Every cloud has one host of the same name. nova-manage would look for it
                 # each time, once it is there, and users would wait for that.
-                ("mariadb", "--no-defaults", "--socket=/run/mariadb.sock", "--execute", _MAP_HOST),
+                builders.sql(_MAP_HOST),
             ),
         ),
+        builders.heard_now("nova", "last_seen_up"),
         builders.wsgi(cloud, settings, "nova", ("nova-database", "rabbitmq")),
         builders.worker(
             cloud,
