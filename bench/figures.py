@@ -33,7 +33,16 @@ class Goal:
 
 TRANSFER = Goal(50, least=True)
 GOALS = {
+    "first up": Goal(90),
+    "warm up": Goal(40),
+    "attach": Goal(2),
+    "reset": Goal(40),
+    "down": Goal(10),
+    "idle: use of one processor": Goal(10),
+    "idle: memory": Goal(7 * 1024),
+    "instance create to healthy (lxc)": Goal(25),
     "instance create to healthy (qemu)": Goal(90),
+    "two instances at once, to one alone (lxc)": Goal(1.6),
     "two instances at once, to one alone (qemu)": Goal(1.6),
     "SQL result to client": TRANSFER,
     "SQL statement to server": TRANSFER,

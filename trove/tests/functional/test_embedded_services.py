@@ -135,6 +135,22 @@ def test_an_idle_cloud_leaves_the_processor_alone(environment):
     assert namespaces.processor_seconds(init) - before < IDLE_SHARE * (time.monotonic() - begun)
 
 
+def test_bulk_tcp_passes_routers_that_are_made_later(environment):
+    network = connect(environment).network
+    outside = network.find_network("public", ignore_missing=False)
+    router = network.create_router(name="later", external_gateway_info={"network_id": outside.id})
+
+    def bypassed() -> bool:
+        find = ("find", "logical_router_port", "options:gateway_mtu_bypass=tcp")
+        command = ("ovn-nbctl", "--bare", "--columns=networks", *find)
+        shown = verb("shell", "--inside", "--", *command, name=environment.name).stdout
+        (address,) = router.external_gateway_info["external_fixed_ips"]
+        return f"{address['ip_address']}/" in shown
+
+    wait_until(bypassed, timeout=20)
+    network.delete_router(router)
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("group", GROUPS)
 def test_killed_services_come_back(environment, group):

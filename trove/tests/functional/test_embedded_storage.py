@@ -3,7 +3,6 @@
 import hashlib
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ from openstack.connection import Connection
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.components import OBJECT_STORAGE
 from trove.tests.embedded.volumes import loops
+from trove.tests.functional.observing import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -151,14 +151,6 @@ def size_of(device: Path) -> int:
     return int((device / "size").read_text()) * 512
 
 
-def wait_until(condition, timeout: float, what: str) -> None:
-    """Wait for something on this machine."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
-        time.sleep(0.2)
-
-
 def test_a_loop_device_ends_with_the_last_who_holds_it(tmp_path):
     file = tmp_path / f"volume-{tmp_path.name}"
     file.write_bytes(bytes(MIB))
@@ -171,7 +163,7 @@ def test_a_loop_device_ends_with_the_last_who_holds_it(tmp_path):
     loops.resize(second)
     assert [size_of(each) for each in loop_devices(file.name)] == [2 * MIB]
     os.close(second)
-    wait_until(lambda: not loop_devices(file.name), 10, "the device is gone")
+    wait_until(lambda: not loop_devices(file.name), timeout=10)
     assert loops.hold(device, file) is None
 
 
@@ -224,7 +216,7 @@ def test_an_attached_volume_is_a_device_of_its_size_until_it_is_detached(volumes
     attachment = volumes.attach(volume)
     assert [size_of(device) for device in loop_devices(name)] == [GIB]
     volumes.detach(attachment)
-    wait_until(lambda: not loop_devices(name), 10, "the device is gone")
+    wait_until(lambda: not loop_devices(name), timeout=10)
 
 
 def test_an_attached_volume_can_be_copied(volumes):
@@ -240,8 +232,8 @@ def test_a_killed_volume_service_gives_attached_volumes_their_devices_again(volu
     for process in running.init.children(recursive=True):
         if "cinder-volume" in " ".join(process.cmdline()):
             process.kill()
-    wait_until(lambda: not loop_devices(name), 10, "nobody holds the device")
-    wait_until(lambda: loop_devices(name), 60, "the next service holds a device")
+    wait_until(lambda: not loop_devices(name), timeout=10)
+    wait_until(lambda: loop_devices(name), timeout=60)
 
 
 def test_objects_come_back_as_they_were_put(tenant, container):
