@@ -1,21 +1,28 @@
 """nova-compute for guests that are containers.
 
-In four places nova takes every guest for a virtual machine; there its driver is
+In some places nova takes every guest for a virtual machine; there its driver is
 corrected, for as long as this process runs.
 """
 
+import os
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 # The first import of all, for it patches the standard library.
 from nova.cmd import compute  # isort: skip
+import libvirt_lxc
+from libvirt import libvirtError
 from nova.virt import libvirt
 from nova.virt.libvirt import blockinfo
 from nova.virt.libvirt import utils as libvirt_utils
 from oslo_concurrency import processutils
+from oslo_log import log as logging
 
+LOG = logging.getLogger(__name__)
 BUS = "virtio"
+STARTS = 3
 
 _named_bus = blockinfo.get_disk_bus_for_device_type
 
@@ -26,8 +33,37 @@ def _bus(instance, virt_type, image_meta, device_type="disk"):
     return BUS if named == "lxc" else named
 
 
+def _is_known(guest, timeout=3):
+    """Tell whether libvirt knows a container's first process; it is told as that starts."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            namespaces = libvirt_lxc.lxcOpenNamespace(guest._domain, 0)
+        except libvirtError:
+            time.sleep(0.1)
+            continue
+        for namespace in namespaces:
+            os.close(namespace)
+        return True
+    return False
+
+
 class ContainerDriver(libvirt.LibvirtDriver):
-    """Detaches devices from running containers, and keeps a container's root when it is resized."""
+    """Starts containers for sure, detaches their devices, keeps the root of resized ones."""
+
+    def _create_guest(self, *args, power_on=True, **kwargs):
+        """Start a container anew whose first process libvirt has missed, as it does at times.
+
+        Nothing can be attached to such a one, nor can it be shut down.
+        """
+        guest = super()._create_guest(*args, power_on=power_on, **kwargs)
+        for _ in range(STARTS - 1):
+            if not power_on or _is_known(guest):
+                break
+            LOG.warning("libvirt has missed how %s began: it is started anew", guest.name)
+            guest.poweroff()
+            guest.launch()
+        return guest
 
     def _detach_from_live_and_wait_for_event(self, dev, guest, instance_uuid, device_name):
         """Wait for nothing: libvirt's driver of containers detaches at once and sends no event."""
