@@ -32,7 +32,8 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             cloud,
             settings,
             "cinder-volume",
-            (*ready, "disks"),
+            # It tells the scheduler what it can do when it starts, and then once a minute.
+            (*ready, "disks", "cinder-scheduler"),
             queue=f"cinder-volume.{HOST_NAME}@{VOLUME_BACKEND}",
             configuration=files,
             environment={"PYTHONPATH": str(_DRIVER)},
