@@ -3,6 +3,7 @@
 import subprocess
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,8 +114,11 @@ def choose(name: str) -> Hypervisor:
             f"There is no hypervisor {name!r}: choose one of {', '.join([AUTO, *KINDS])}."
         )
     faults = []
-    for kind in KINDS.values() if name == AUTO else [KINDS[name]]:
-        fault = kind.fault()
+    wanted = list(KINDS.values()) if name == AUTO else [KINDS[name]]
+    with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
+        probes = [(kind, pool.submit(kind.fault)) for kind in wanted]
+    for kind, found in probes:
+        fault = found.result()
         if fault is None:
             progress.say("; ".join([*faults, f"guests will be run by {kind.name}"]))
             return kind

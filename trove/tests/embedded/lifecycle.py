@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -129,7 +130,11 @@ def _new(
     remove(cloud)
     machine.install_packages("embedded")
     venv = packages.services_environment(paths.home() / "logs" / "services.log")
-    chosen = hypervisor.choose(wanted.hypervisor)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        choice = pool.submit(hypervisor.choose, wanted.hypervisor)
+        # Meanwhile, for both take seconds.
+        from trove.tests.embedded import launch
+    chosen = choice.result()
     settings = Settings(
         series=release.load().series,
         tree=configuration.key(),
@@ -139,8 +144,6 @@ def _new(
         components=components,
     )
     with progress.step(f"embedded cloud {cloud.name} (guests run by {chosen.name})"):
-        from trove.tests.embedded import launch
-
         _complete(cloud, settings, lambda: launch.new(cloud, settings, lease_duration))
     return settings
 

@@ -30,16 +30,19 @@ class Service(Unit):
         command: program and arguments.
         ready: tells when the service can be used.
         environment: variables beside those all services have.
+        urgent: many wait for it, so the kernel lets it go before others.
     """
 
     command: tuple[str, ...]
     ready: Probe
     environment: Mapping[str, str] = field(default_factory=dict)
+    urgent: bool = False
 
     @property
     def command_line(self) -> str:
         """The command as the supervisor's configuration wants it."""
-        return shlex.join(self.command)
+        precedence = ("nice", "--adjustment=-10") if self.urgent else ()
+        return shlex.join((*precedence, *self.command))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,8 @@ _MODULES = {
     "barbican": barbican,
     "trove": trove,
 }
-# What most others wait for. Starting takes the processors, not time: what else could start
-# beside these would only be in their way.
+# The components that the others wait for. A start takes the processors, not time: what else
+# could start beside these would only be in their way.
 _FIRST = ("keystone", "neutron")
 
 

@@ -14,6 +14,8 @@ def wsgi(
     name: str,
     after: tuple[str, ...],
     folders: tuple[str, ...] = (),
+    *,
+    urgent: bool = False,
 ) -> Service:
     """Return an API served by gunicorn.
 
@@ -29,6 +31,7 @@ def wsgi(
         # neutron counts its workers by this variable under anything but uWSGI.
         environment={"GUNICORN_CMD_ARGS": options, "ASGI_WORKERS": "1"},
         ready=probes.answers_http(cloud.url(name), cloud.authority),
+        urgent=urgent,
     )
 
 

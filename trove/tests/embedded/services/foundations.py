@@ -62,6 +62,7 @@ def units(cloud: Cloud) -> list[Unit]:
                 "ERL_EPMD_ADDRESS": "127.0.0.1",
             },
             ready=probes.accepts_tcp(str(cloud.net.api), 5672),
+            urgent=True,
         ),
         Service(
             name="tls-proxy",

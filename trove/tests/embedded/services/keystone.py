@@ -44,7 +44,9 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             # By variable, since a command line can be read by everyone.
             environment={"OS_BOOTSTRAP_PASSWORD": cloud.secrets["admin"]},
         ),
-        builders.wsgi(cloud, settings, "keystone", ("keystone-database", "keystone-keys")),
+        builders.wsgi(
+            cloud, settings, "keystone", ("keystone-database", "keystone-keys"), urgent=True
+        ),
         Seed(
             name="identity",
             after=("keystone", "keystone-bootstrap"),

@@ -44,6 +44,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             settings,
             "neutron",
             ("neutron-database", "ovn-northd", "ovn-controller"),
+            urgent=True,
         ),
         Service(
             name="neutron-ovn-maintenance-worker",
