@@ -22,7 +22,7 @@ from oslo_log import log as logging
 
 LOG = logging.getLogger(__name__)
 BUS = "virtio"
-STARTS = 3
+STARTS_ANEW = 3
 
 _named_bus = blockinfo.get_disk_bus_for_device_type
 
@@ -51,18 +51,28 @@ def _is_known(guest, timeout=3):
 class ContainerDriver(libvirt.LibvirtDriver):
     """Starts containers for sure, detaches their devices, keeps the root of resized ones."""
 
-    def _create_guest(self, *args, power_on=True, **kwargs):
-        """Start a container anew whose first process libvirt has missed, as it does at times.
+    def _create_guest_with_network(
+        self, context, xml, instance, network_info, *args, power_on=True, **kwargs
+    ):
+        """Start a container anew whose first process libvirt has missed.
 
-        Nothing can be attached to such a one, nor can it be shut down.
+        libvirt listens a moment too late for it at times. Nothing can be attached to
+        such a container, nor can it be shut down.
         """
-        guest = super()._create_guest(*args, power_on=power_on, **kwargs)
-        for _ in range(STARTS - 1):
+
+        def start():
+            return super(ContainerDriver, self)._create_guest_with_network(
+                context, xml, instance, network_info, *args, power_on=power_on, **kwargs
+            )
+
+        guest = start()
+        for _ in range(STARTS_ANEW):
             if not power_on or _is_known(guest):
                 break
             LOG.warning("libvirt has missed how %s began: it is started anew", guest.name)
-            guest.poweroff()
-            guest.launch()
+            self._destroy(instance)
+            self.unplug_vifs(instance, network_info)
+            guest = start()
         return guest
 
     def _detach_from_live_and_wait_for_event(self, dev, guest, instance_uuid, device_name):
