@@ -58,7 +58,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
                 cloud.log("neutron-ovn-maintenance-worker"), r"ovnsb_db\.sock: connected"
             ),
         ),
-        # First what the most waits for: Trove's services are told the network by its id.
+        # First what most others wait for: Trove's services are told the network by its id.
         Seed(
             name="management-network",
             after=("neutron", "identity"),
