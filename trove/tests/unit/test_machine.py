@@ -39,3 +39,19 @@ def test_only_the_packages_of_the_profiles_asked_for_are_missed(monkeypatch, tmp
     monkeypatch.setattr(machine.paths, "ROOT", tmp_path)
     assert machine.missing_packages("image") == ["no-such-image"]
     assert machine.missing_packages("embedded", "image") == ["no-such-cloud", "no-such-image"]
+
+
+def test_what_is_installed_is_compared_again_only_when_it_has_changed(monkeypatch, tmp_path):
+    compared = []
+    monkeypatch.setattr(machine, "missing_packages", lambda *wanted: compared.append(wanted) or [])
+    monkeypatch.setattr(machine, "_INSTALLED", tmp_path / "status")
+    (tmp_path / "status").write_text("Package: qemu")
+
+    for _ in range(2):
+        machine.install_packages("embedded")
+    assert compared == [("embedded",)]
+
+    machine.install_packages("image")
+    (tmp_path / "status").write_text("")
+    machine.install_packages("embedded")
+    assert compared == [("embedded",), ("image",), ("embedded",)]
