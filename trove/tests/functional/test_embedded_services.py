@@ -129,10 +129,14 @@ def test_the_databases_kept_for_other_clouds_have_no_secret(environment):
 
 
 def test_an_idle_cloud_leaves_the_processor_alone(environment):
-    init = environment.init
-    before, begun = namespaces.processor_seconds(init), time.monotonic()
-    time.sleep(20)
-    assert namespaces.processor_seconds(init) - before < IDLE_SHARE * (time.monotonic() - begun)
+    def share() -> float:
+        before, begun = namespaces.processor_seconds(environment.init), time.monotonic()
+        time.sleep(20)
+        spent = namespaces.processor_seconds(environment.init) - before
+        return spent / (time.monotonic() - begun)
+
+    # What was begun as it started comes to an end first.
+    wait_until(lambda: share() < IDLE_SHARE, timeout=100)
 
 
 def test_bulk_tcp_passes_routers_that_are_made_later(environment):
