@@ -112,7 +112,8 @@ class Servers:
     def wait(self, server: Server, status: str) -> Server:
         """Wait until a server has a status."""
         failing = [] if status == "ERROR" else ["ERROR"]
-        return self._compute.wait_for_server(server, status, failures=failing, interval=1, wait=90)
+        now = self._compute.get_server(server)
+        return self._compute.wait_for_server(now, status, failures=failing, interval=1, wait=90)
 
     def starts(self, server: Server) -> int:
         """Return how often the server has started, as it said last."""
