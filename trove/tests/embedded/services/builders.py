@@ -7,6 +7,8 @@ from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.units import Service, Task
 
+DATABASE_SOCKET = "/run/mariadb.sock"
+
 
 def wsgi(
     cloud: Cloud,
@@ -68,7 +70,7 @@ def worker(
 
 def sql(statement: str) -> tuple[str, ...]:
     """Return the command that has the cloud's database server run a statement."""
-    return ("mariadb", "--no-defaults", "--socket=/run/mariadb.sock", "--execute", statement)
+    return ("mariadb", "--no-defaults", f"--socket={DATABASE_SOCKET}", "--execute", statement)
 
 
 def heard_now(component: str, column: str) -> Task:

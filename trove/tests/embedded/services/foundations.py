@@ -3,6 +3,7 @@
 from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.components import COMPONENTS
+from trove.tests.embedded.services.builders import DATABASE_SOCKET
 from trove.tests.embedded.units import Service, Task, Unit
 
 # What the disks may grow to; the file that holds them is sparse.
@@ -13,7 +14,6 @@ _RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 def units(cloud: Cloud) -> list[Unit]:
     """Return the units of what all services stand on."""
     data = f"{cloud.state}/mariadb"
-    socket = "/run/mariadb.sock"
     return [
         Task(
             name="disks",
@@ -42,7 +42,7 @@ def units(cloud: Cloud) -> list[Unit]:
             after=("mariadb-files",),
             command=(
                 *("/usr/sbin/mariadbd", "--no-defaults", f"--datadir={data}", "--user=root"),
-                *(f"--socket={socket}", "--bind-address=127.0.0.1", "--skip-name-resolve"),
+                *(f"--socket={DATABASE_SOCKET}", "--bind-address=127.0.0.1", "--skip-name-resolve"),
                 *("--pid-file=/run/mariadb.pid", "--init-file=/etc/mariadb.sql"),
                 *("--max-connections=500", "--performance-schema=off"),
                 # This cloud never outlives a power cut, so nothing waits for the disk;
