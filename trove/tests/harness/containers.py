@@ -46,12 +46,12 @@ class ContainerImage:
 
 def recipe_folder(version: Version) -> Path:
     """Return the folder that says how the image of ``version`` is made."""
-    return paths.CONTAINERS / version.container.recipe
+    return paths.CONTAINERS / version.database.recipe
 
 
 def key(version: Version) -> str:
     """Return a hash of all that goes into the image of ``version``."""
-    facts = {"name": version.container_image, **asdict(version.container)}
+    facts = {"name": version.tagged(version.database), **asdict(version.database)}
     return content.key([json.dumps(facts, sort_keys=True), recipe_folder(version), Path(__file__)])
 
 
@@ -63,7 +63,7 @@ def ensure_container_image(version: Version) -> ContainerImage:
     """
 
     def make(folder: Path) -> None:
-        with progress.step(f"container image {version.container_image}"):
+        with progress.step(f"container image {version.tagged(version.database)}"):
             _make(version, folder)
 
     folder = paths.images() / "containers" / key(version)
@@ -79,10 +79,10 @@ def _make(version: Version, folder: Path) -> None:
     packages = _download(version, recipe["packages"], folder / "apt", log)
     _unpack(packages, root, log)
     _initialise(version, root, log)
-    digest = _pack(version.container_image, recipe, root, folder, log)
+    digest = _pack(version.tagged(version.database), recipe, root, folder, log)
     shutil.rmtree(root)
     shutil.rmtree(folder / "apt")
-    facts = {"name": version.container_image, "digest": digest}
+    facts = {"name": version.tagged(version.database), "digest": digest}
     (folder / "image.json").write_text(json.dumps(facts))
 
 
@@ -94,7 +94,7 @@ def _download(version: Version, tools: list[str], folder: Path, log: Path) -> li
     (folder / "status").touch()
     mirror = building.require_mirror()
     sources = folder / "sources.list"
-    sources.write_text(f"deb [signed-by={KEYRING}] {mirror} {version.container.suite} main\n")
+    sources.write_text(f"deb [signed-by={KEYRING}] {mirror} {version.database.suite} main\n")
     settings = {
         "Dir::Etc::SourceList": sources,
         "Dir::Etc::SourceParts": "/dev/null",
@@ -111,9 +111,9 @@ def _download(version: Version, tools: list[str], folder: Path, log: Path) -> li
         "Debug::NoLocking": "true",
     }
     apt = ["apt-get", "--quiet", *(f"--option={name}={value}" for name, value in settings.items())]
-    what = f"Fetching the packages of {version.container_image}"
+    what = f"Fetching the packages of {version.tagged(version.database)}"
     commands.run([*apt, "update"], log=log, what=what)
-    wanted = [*tools, *version.container.packages]
+    wanted = [*tools, *version.database.packages]
     install = ["install", "--yes", "--download-only", *wanted]
     commands.run([*apt, *install], log=log, what=what)
     return sorted(archives.glob("*.deb"))
@@ -133,7 +133,7 @@ def _unpack(packages: list[Path], root: Path, log: Path) -> None:
 def _initialise(version: Version, root: Path, log: Path) -> None:
     shutil.copy(recipe_folder(version) / "entrypoint", root / "usr/bin/entrypoint")
     shutil.copy(recipe_folder(version) / "initialise", root / "initialise")
-    what = f"Preparing the data directory of {version.container_image}"
+    what = f"Preparing the data directory of {version.tagged(version.database)}"
     argv = ["sh", "-eu", "-c", _INITIALISE, root]
     environment = {"PATH": building.search_path()}
     commands.run(building.isolated(argv), log=log, what=what, env=environment, timeout=300)
@@ -142,7 +142,7 @@ def _initialise(version: Version, root: Path, log: Path) -> None:
     (root / "VERSION").unlink()
     if not f"{found}.".startswith(f"{version.name}."):
         raise ScenarioError(
-            f"Debian {version.container.suite} has {version.container.docker_image} {found} now, "
+            f"Debian {version.database.suite} has {version.database.image} {found} now, "
             f"not {version.name}: change the suite or the version in integration/datastores.yaml."
         )
 

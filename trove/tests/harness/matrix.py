@@ -33,19 +33,23 @@ class Distro:
 
 @dataclass(frozen=True)
 class Container:
-    """Where a datastore version's container image comes from.
+    """Where a container image comes from: Debian's packages, or a registry.
 
     Attributes:
-        docker_image: image name without tag, the guest agent's option of that name.
-        recipe: folder of ``integration/containers``.
+        image: image name without tag, as the guest agent asks for it.
+        recipe: folder of ``integration/containers``; None of a registry's image.
         suite: Debian suite of the packages.
-        packages: the database's packages.
+        packages: what the recipe is about: the database's packages, or its backup program's.
+        reference: repository and tag in a registry; None of an image made here.
+        digest: what the reference stood for when it was entered; None where it keeps changing.
     """
 
-    docker_image: str
-    recipe: str
-    suite: str
-    packages: tuple[str, ...]
+    image: str
+    recipe: str | None = None
+    suite: str | None = None
+    packages: tuple[str, ...] = ()
+    reference: str | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,23 +76,27 @@ class Version:
     """One version of a datastore.
 
     Attributes:
-        name: as Trove and the container image's tag have it.
-        container: where its container image comes from.
-        distros: names of the distributions it is offered on.
-        verified_on: kinds of cloud that its tests have passed on.
+        name: as Trove and the tags of its container images have it.
+        database: the container image of the database.
+        backup: that of its backup program; None where there are no backups.
+        distros: the distributions it is offered on, and what was verified there.
         parameters: what a configuration group may set.
     """
 
     name: str
-    container: Container
-    distros: tuple[str, ...]
-    verified_on: tuple[str, ...]
+    database: Container
+    backup: Container | None
+    distros: dict[str, tuple[str, ...]]
     parameters: tuple[Parameter, ...]
 
     @property
-    def container_image(self) -> str:
-        """Name and tag under which the guest agent asks for the image."""
-        return f"{self.container.docker_image}:{self.name}"
+    def containers(self) -> tuple[Container, ...]:
+        """The container images that a guest needs, the database's first."""
+        return (self.database, self.backup) if self.backup else (self.database,)
+
+    def tagged(self, container: Container) -> str:
+        """Return name and tag under which the guest agent asks for an image."""
+        return f"{container.image}:{self.name}"
 
 
 @dataclass(frozen=True)
@@ -212,16 +220,18 @@ def _datastore(name: str, entry: dict[str, Any]) -> Datastore:
         versions={
             version: Version(
                 name=version,
-                container=Container(
-                    **{**facts["container"], "packages": tuple(facts["container"]["packages"])}
-                ),
-                distros=tuple(facts["distros"]),
-                verified_on=tuple(facts["verified_on"]),
+                database=_container(facts["database"]),
+                backup=_container(facts["backup"]) if "backup" in facts else None,
+                distros={name: tuple(where) for name, where in facts["distros"].items()},
                 parameters=tuple(Parameter(**one) for one in facts["parameters"]),
             )
             for version, facts in entry["versions"].items()
         },
     )
+
+
+def _container(entry: dict[str, Any]) -> Container:
+    return Container(**{**entry, "packages": tuple(entry.get("packages", ()))})
 
 
 def _check_references(path: Path, text: str, data: dict[str, Any]) -> None:

@@ -33,7 +33,8 @@ def test_defaults_fill_what_is_not_asked_for():
 def test_facts_of_a_version():
     target = matrix.load().select("mysql")
     assert target.datastore.port == 3306
-    assert target.version.container_image == "mysql:9.7"
+    assert target.version.tagged(target.version.database) == "mysql:9.7"
+    assert target.version.distros["debian-trixie"] == ("image", "embedded")
     assert "max_connections" in [one.name for one in target.version.parameters]
 
 
@@ -47,11 +48,12 @@ def test_every_target_can_be_selected():
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (["oracle"], "There is no datastore 'oracle'; known are: mysql."),
-        (["mysql", "5.7"], "There is no version of mysql '5.7'; known are: 9.7."),
+        (["oracle"], "There is no datastore 'oracle'; known are: mariadb, mysql, postgresql."),
+        (["mysql", "5.7"], "There is no version of mysql '5.7'; known are: 8.4, 9.7."),
         (
             ["mysql", "9.7", "beos"],
-            "There is no distribution for mysql 9.7 'beos'; known are: debian-trixie.",
+            "There is no distribution for mysql 9.7 'beos'; known are: debian-bookworm, "
+            "debian-trixie, fedora-44, rocky-10, rocky-9, ubuntu-noble, ubuntu-resolute.",
         ),
     ],
 )
@@ -62,17 +64,17 @@ def test_unknown_names_are_answered_with_the_known_ones(names, sentence):
 
 
 def test_wrong_type_names_its_place(changed):
-    path = changed("port: 3306", "port: many")
-    with pytest.raises(ScenarioError, match=r"datastores\.mysql\.port: 'many' is not of type") as e:
+    path = changed("port: 5432", "port: many")
+    with pytest.raises(ScenarioError, match=r"datastores\.postgresql\.port: 'many' is not of type") as e:
         matrix.load(path)
     assert f"line {line_of(path, 'port: many')}:" in str(e.value)
 
 
 def test_unknown_word_names_its_place(changed):
     path = changed("recipe: mysql", "receipt: mysql")
-    with pytest.raises(ScenarioError, match=r"versions\.9\.7\.container: .*receipt") as e:
+    with pytest.raises(ScenarioError, match=r"versions\.9\.7\.database: .*receipt") as e:
         matrix.load(path)
-    assert f"line {line_of(path, 'container:')}:" in str(e.value)
+    assert f"line {line_of(path, 'database:')}:" in str(e.value)
 
 
 @pytest.mark.parametrize(
@@ -80,13 +82,25 @@ def test_unknown_word_names_its_place(changed):
     [
         ('default_version: "9.7"', 'default_version: "9.8"', "mysql.default_version: is none"),
         ("default_distro: debian-trixie", "default_distro: beos", "mysql.default_distro: is no"),
-        ("distros: [debian-trixie]", "distros: [debian-trixie, beos]", "'beos' is not defined"),
+        ("debian-bookworm: []\n          ubuntu", "beos: []\n          ubuntu", "'beos' is not defined"),
     ],
 )
 def test_names_used_must_be_defined(changed, old, new, place):
     with pytest.raises(ScenarioError) as refused:
         matrix.load(changed(old, new))
     assert place in str(refused.value)
+
+
+def test_a_container_image_is_made_or_fetched(changed):
+    path = changed("recipe: postgresql-backup", "reference: postgres:18")
+    with pytest.raises(ScenarioError, match=r"backup: .*recipe"):
+        matrix.load(path)
+
+
+def test_what_keeps_changing_has_no_digest():
+    version = matrix.load().select("mysql", "8.4").version
+    assert version.database.digest.startswith("sha256:")
+    assert version.backup.digest is None
 
 
 def test_broken_yaml(tmp_path):
