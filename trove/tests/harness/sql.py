@@ -180,7 +180,7 @@ class PostgreSQL:
 # Classes of SQLSTATE, or whole ones. A server that is starting, ending or overloaded
 # speaks the language but takes no statement.
 _POSTGRESQL_REFUSALS = ("28", "42501")
-_POSTGRESQL_NO_CONNECTION = ("08", "53", "57")
+_POSTGRESQL_NO_CONNECTION = ("08", "53300", "57")
 # What refuses a login has no SQLSTATE on the client's side: only its words tell.
 _POSTGRESQL_NOT_NOW = ("starting up", "shutting down", "recovery mode", "too many", "slots are")
 
