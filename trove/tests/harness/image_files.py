@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,8 +56,6 @@ def check_output(output: Path, disk_format: str) -> None:
 def write(image: GuestImage, output: Path, disk_format: str) -> GuestImage:
     """Write an image with what belongs to it, and return it as it is there.
 
-    Each file gets its name when it is complete.
-
     Raises:
         ScenarioError: it can't be written; the text says why.
     """
@@ -70,14 +68,14 @@ def write(image: GuestImage, output: Path, disk_format: str) -> GuestImage:
         "manifest": image.manifest,
     }
     try:
-        with _whole(output) as part:
-            _write_disk(image, part, disk_format)
-        for source, target in ((image.kernel, beside.kernel), (image.ramdisk, beside.ramdisk)):
-            if source is not None:
-                with _whole(target) as part:
-                    shutil.copyfile(source, part)
-        with _whole(beside.manifest) as part:
-            part.write_text(json.dumps(facts, indent=2) + "\n")
+        # Each gets its name when all are complete, the disk last.
+        with ExitStack() as whole:
+            _write_disk(image, whole.enter_context(_whole(output)), disk_format)
+            for source, target in ((image.kernel, beside.kernel), (image.ramdisk, beside.ramdisk)):
+                if source is not None:
+                    shutil.copyfile(source, whole.enter_context(_whole(target)))
+            manifest = whole.enter_context(_whole(beside.manifest))
+            manifest.write_text(json.dumps(facts, indent=2) + "\n")
     except OSError as error:
         raise ScenarioError(f"{output} can't be written: {error.strerror}.") from None
     return read(output)
