@@ -1,53 +1,12 @@
 """Which hypervisor runs the guests."""
 
-import subprocess
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
-from trove.tests.common import progress
+from trove.tests.common import kvm, progress
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded.containers import probe
-
-_DEBUG_EXIT_PORT = 0xF4
-_VALUE = 0x2A
-
-
-def kvm_fault(deadline: float = 2) -> str | None:
-    """Start a real guest under KVM; return what is wrong, None if it ran.
-
-    /dev/kvm may exist and yet hang every guest. The probe guest is a boot
-    sector that writes to QEMU's debug-exit port.
-
-    Args:
-        deadline: seconds the probe guest has. Working KVM needs a tenth of one; more
-            means that something emulates instruction by instruction.
-    """
-    if not Path("/dev/kvm").exists():
-        return "there is no KVM"
-    code = bytes([0xB0, _VALUE, 0xE6, _DEBUG_EXIT_PORT, 0xF4])  # mov al, V; out port, al; hlt
-    with tempfile.NamedTemporaryFile(suffix=".img") as disk:
-        disk.write(code.ljust(510, b"\0") + b"\x55\xaa")
-        disk.flush()
-        try:
-            guest = subprocess.run(
-                [
-                    *("qemu-system-x86_64", "-accel", "kvm", "-m", "16", "-display", "none"),
-                    *("-nodefaults", "-no-reboot"),
-                    *("-device", f"isa-debug-exit,iobase={_DEBUG_EXIT_PORT:#x},iosize=1"),
-                    *("-drive", f"file={disk.name},format=raw"),
-                ],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=deadline,
-                check=False,
-            )
-        except (subprocess.TimeoutExpired, FileNotFoundError):
-            return "KVM runs no guest"
-    # The device ends QEMU with twice the value written, plus one.
-    return None if guest.returncode == 2 * _VALUE + 1 else "KVM runs no guest"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +36,7 @@ class Hypervisor:
 KINDS = {
     kind.name: kind
     for kind in (
-        Hypervisor(name="kvm", virt_type="kvm", cpu_mode="host-passthrough", fault=kvm_fault),
+        Hypervisor(name="kvm", virt_type="kvm", cpu_mode="host-passthrough", fault=kvm.fault),
         Hypervisor(
             name="lxc",
             uri="lxc:///system",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import psycopg
 import pymysql
 from pymysql.constants import ER
 
@@ -129,7 +130,81 @@ def _mysql_errors() -> Iterator[None]:
         raise CannotConnectError(str(error)) from None
 
 
-_DIALECTS: dict[str, Dialect] = {"pymysql": MySQL()}
+class _PostgreSQLConnection:
+    def __init__(self, raw: psycopg.Connection) -> None:
+        self._raw = raw
+
+    def run(self, statement: str, *values: object) -> Any:
+        with _postgresql_errors():
+            cursor = self._raw.execute(statement, values or None)
+            row = cursor.fetchone() if cursor.description else None
+        return row[0] if row else None
+
+    def setting(self, name: str) -> int:
+        found = self.run("SELECT setting FROM pg_settings WHERE name = %s", name)
+        if found is None:
+            raise ScenarioError(f"PostgreSQL has no setting {name!r}.")
+        return int(found)
+
+
+class PostgreSQL:
+    """PostgreSQL."""
+
+    reserved_database = "postgres"
+    tunable = "vacuum_cost_limit"
+
+    @contextmanager
+    def connect(
+        self, host: str, port: int, user: str, password: str, database: str | None, timeout: float
+    ) -> Iterator[_PostgreSQLConnection]:
+        """See ``Dialect``; without a database it is the one that every server has."""
+        milliseconds = int(timeout * 1000)
+        with _postgresql_errors():
+            raw = psycopg.connect(
+                host=host,
+                port=port,
+                user=user,
+                password=password,
+                dbname=database or self.reserved_database,
+                connect_timeout=max(1, int(timeout)),
+                tcp_user_timeout=milliseconds,
+                options=f"-c statement_timeout={milliseconds}",
+                autocommit=True,
+            )
+        try:
+            yield _PostgreSQLConnection(raw)
+        finally:
+            raw.close()
+
+
+# Classes of SQLSTATE, or whole ones. A server that is starting, ending or overloaded
+# speaks the language but takes no statement.
+_POSTGRESQL_REFUSALS = ("28", "42501")
+_POSTGRESQL_NO_CONNECTION = ("08", "53300", "57")
+# What refuses a login has no SQLSTATE on the client's side: only its words tell.
+_POSTGRESQL_NOT_NOW = ("starting up", "shutting down", "recovery mode", "too many", "slots are")
+
+
+@contextmanager
+def _postgresql_errors() -> Iterator[None]:
+    """Turn psycopg's errors into those that tests tell apart."""
+    try:
+        yield
+    except psycopg.Error as error:
+        text, state = redact(str(error)), error.sqlstate or ""
+        if state.startswith(_POSTGRESQL_REFUSALS):
+            raise AccessRefusedError(text) from None
+        if state.startswith(_POSTGRESQL_NO_CONNECTION):
+            raise CannotConnectError(text) from None
+        if not state and isinstance(error, psycopg.OperationalError):
+            answered = "FATAL:" in text and not any(word in text for word in _POSTGRESQL_NOT_NOW)
+            raise (AccessRefusedError if answered else CannotConnectError)(text) from None
+        raise
+    except OSError as error:
+        raise CannotConnectError(str(error)) from None
+
+
+_DIALECTS: dict[str, Dialect] = {"psycopg": PostgreSQL(), "pymysql": MySQL()}
 
 
 def dialect(driver: str) -> Dialect:
