@@ -19,6 +19,12 @@ def key(parts: Iterable[Path | str]) -> str:
     return total.hexdigest()[:20]
 
 
+def digest(file: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
+
+
 def _contents(part: Path | str) -> Iterator[tuple[str, bytes]]:
     if isinstance(part, str):
         yield "", part.encode()

@@ -27,6 +27,11 @@ def images() -> Path:
     return home() / "images"
 
 
+def packages() -> Path:
+    """Return the folder of packages that images were built from."""
+    return home() / "packages"
+
+
 def clouds() -> Path:
     """Return the folder that holds one sub-folder for each embedded cloud."""
     return home() / "clouds"

@@ -5,7 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:  # importing it takes a while, and a line in a log needs none of it
     from rich.progress import Progress
@@ -22,6 +23,7 @@ _sink: Callable[[str], None] = _to_stderr
 
 
 _live: "Progress | None" = None
+_parts: "Parts | None" = None
 
 
 def send_lines_to(sink: Callable[[str], None]) -> None:
@@ -53,10 +55,44 @@ def step(label: str) -> Iterator[None]:
     say(f"{label}: {time.monotonic() - begun:.1f} s")
 
 
+@contextmanager
+def part(label: str) -> Iterator[None]:
+    """Say that a part of the current work begins, and at its end how far the whole is.
+
+    Outside of any such work it is a step.
+    """
+    if _parts is None:
+        with step(label):
+            yield
+    else:
+        if not _live:
+            say(f"{label} ...")
+        with _parts.part(label):
+            yield
+
+
+@contextmanager
+def reading(label: str, file: Path) -> Iterator[IO[bytes]]:
+    """Open a file to be read once from start to end, and show how far that is."""
+    with step(f"{label} ({file.stat().st_size >> 20} MiB)"):
+        if _sink is not _to_stderr or not sys.stderr.isatty() or _live:
+            with file.open("rb") as data:
+                yield data
+            return
+        from rich import progress as display
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        with display.open(file, "rb", description=label, console=console, transient=True) as data:
+            yield data
+
+
 class Parts:
     """The parts of one work, some of them done side by side."""
 
-    def __init__(self, display: "Progress | None" = None) -> None:
+    def __init__(self, total: int, display: "Progress | None" = None) -> None:
+        self._total = total
+        self._done = 0
         self._display = display
         self._now: list[str] = []
 
@@ -67,8 +103,10 @@ class Parts:
         self._show(self._now.append, name)
         yield
         self._show(self._now.remove, name, done=1)
+        self._done += 1
         if not self._display:
-            say(f"  {name}: {time.monotonic() - begun:.1f} s")
+            far = f"{self._done} of {self._total}, {100 * self._done // self._total} %"
+            say(f"  {name}: {time.monotonic() - begun:.1f} s ({far})")
 
     def _show(self, change: Callable[[str], None], name: str, done: int = 0) -> None:
         with _lock:
@@ -81,9 +119,13 @@ class Parts:
 @contextmanager
 def parts(label: str, total: int) -> Iterator[Parts]:
     """Show how far a work of ``total`` parts is: live on a terminal, elsewhere a line a part."""
-    global _live
+    global _live, _parts
     if _sink is not _to_stderr or not sys.stderr.isatty():
-        yield Parts()
+        _parts = Parts(total)
+        try:
+            yield _parts
+        finally:
+            _parts = None
         return
     from rich import progress as display
     from rich.console import Console
@@ -92,13 +134,14 @@ def parts(label: str, total: int) -> Iterator[Parts]:
         display.SpinnerColumn(),
         display.TextColumn("{task.description}"),
         display.MofNCompleteColumn(),
+        display.TaskProgressColumn(),
         display.TimeElapsedColumn(),
         display.TextColumn("[dim]{task.fields[now]}"),
     )
     with display.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         shown.add_task(label, total=total, now="")
-        _live = shown
+        _live, _parts = shown, Parts(total, shown)
         try:
-            yield Parts(shown)
+            yield _parts
         finally:
-            _live = None
+            _live = _parts = None

@@ -51,12 +51,13 @@ def log_of(making: Path) -> Path:
 def remove_leftovers(parent: Path) -> None:
     """Remove what killed processes left half made in ``parent``."""
     for making in parent.glob(f"*{_MAKING}"):
-        lock = _lock(making.with_name(making.name.removesuffix(_MAKING)))
+        lock = lock_of(making.with_name(making.name.removesuffix(_MAKING)))
         with contextlib.suppress(Timeout), lock.acquire(timeout=0):
             _discard(making)
 
 
-def _lock(folder: Path) -> FileLock:
+def lock_of(folder: Path) -> FileLock:
+    """Return the lock that is held while a folder is made or removed."""
     # One object for each path in a process: taking a lock that this process
     # holds already is then no deadlock.
     return FileLock(folder.with_name(f"{folder.name}.lock"), is_singleton=True)
@@ -64,7 +65,7 @@ def _lock(folder: Path) -> FileLock:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    lock = _lock(folder)
+    lock = lock_of(folder)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -96,6 +97,17 @@ def _loop_devices(folder: Path) -> list[str]:
         for backing in _BLOCK_DEVICES.glob("loop*/loop/backing_file")
         if f"/{folder.name}/" in backing.read_text()
     ]
+
+
+def keep_only(folder: Path, names: set[str]) -> None:
+    """Remove everything else from a folder."""
+    for entry in folder.iterdir():
+        if entry.name in names:
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def isolated(argv: Sequence[str | Path]) -> list[str | Path]:

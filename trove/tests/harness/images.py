@@ -1,24 +1,22 @@
-"""Guest images: built by diskimage-builder from ``integration/elements``, and reused."""
+"""Guest images: built in layers from ``integration/elements``, and reused."""
 
-import importlib.metadata
 import json
 import os
-import shutil
-import sys
-from dataclasses import asdict, dataclass
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import uv
-
-from trove.tests.common import commands, content, machine, paths, progress, registries, release
-from trove.tests.harness import building, containers
+from trove.tests.common import content, machine, paths, release
+from trove.tests.harness import building, containers, disks, layers, store
+from trove.tests.harness.containers import ContainerImages
 from trove.tests.harness.matrix import Target
+from trove.tests.harness.store import Recipe
 
 # Free disk that a build needs at its peak, in GiB.
-BUILD_SPACE = 4
-
-# Program that a build calls to the Debian package that has it.
+BUILD_SPACE = 5
 
 # A kernel that the hypervisor starts gets this and nothing else. Without AppArmor
 # (which docker would want its tools for) and SELinux; the rest is for speed, above
@@ -27,17 +25,12 @@ KERNEL_COMMAND_LINE = (
     "root=/dev/vda console=ttyS0 quiet systemd.show_status=error lsm=landlock audit=0 "
     "mitigations=off no_timer_check tsc=reliable init_on_alloc=0 fsck.mode=skip"
 )
+_UNTUNED_COMMAND_LINE = "root=/dev/vda console=ttyS0 apparmor=0"
 
-ELEMENTS = (
-    "baremetal",
-    "trove-container-runtime",
-    "trove-datastore",
-    "trove-guest-agent",
-    "trove-guest-container",
-    "trove-guest-tuning",
-    "trove-image-manifest",
-    "trove-image-registry",
-)
+# Raised when the same layers and elements make another disk, by what is done here.
+_REVISION = "1"
+
+_ELEMENTS = ("trove-datastore", "trove-image-manifest", "trove-image-registry")
 
 
 @dataclass(frozen=True)
@@ -47,11 +40,11 @@ class GuestImage:
     Attributes:
         key: hash of all that went into it.
         name: a name for people, such as ``mysql-9.7-debian-trixie``.
-        disk: the root disk: one file system, no partitions.
+        disk: the root disk: one file system without partitions, or one that boots by itself.
         disk_format: ``qcow2`` or ``raw``.
-        kernel: the kernel to start it with.
-        ramdisk: the initial RAM disk to start it with.
-        kernel_command_line: what the kernel must be told, in full.
+        kernel: the kernel to start it with; None where the disk boots by itself.
+        ramdisk: the initial RAM disk to start it with, likewise.
+        kernel_command_line: what the kernel must be told, in full; empty likewise.
         manifest: what the image is; it says the same of itself inside.
     """
 
@@ -59,29 +52,44 @@ class GuestImage:
     name: str
     disk: Path
     disk_format: str
-    kernel: Path
-    ramdisk: Path
+    kernel: Path | None
+    ramdisk: Path | None
     kernel_command_line: str
     manifest: dict[str, Any]
 
 
+def recipe(target: Target, *, tuned: bool = True) -> Recipe:
+    """Return what the disk of one cell of the matrix is made of."""
+    elements = _elements(tuned)
+    inputs = {
+        "guest layer": f"#{layers.guest_layer(target.distro, tuned=tuned).key}",
+        "container images": f"#{containers.key(target.version)}",
+        "elements": " ".join(elements),
+        "series": release.load().series,
+        "way of building": _REVISION,
+        **layers.files_of(("trove-layer-guest", "trove-layer", *elements)),
+    }
+    return Recipe("disk", target.name if tuned else f"{target.name}-untuned", inputs)
+
+
+def bootable_recipe(target: Target) -> Recipe:
+    """Return what the self-booting disk of one cell of the matrix is made of."""
+    inputs = {"disk": f"#{recipe(target).key}", "boot loader": disks.BOOT_LOADER}
+    return Recipe("bootable disk", target.name, inputs)
+
+
 def key(target: Target) -> str:
     """Return a hash of all that goes into the image of ``target``."""
-    return content.key(
-        [
-            json.dumps(_facts(target), sort_keys=True),
-            containers.key(target.version),
-            importlib.metadata.version("diskimage-builder"),
-            paths.ELEMENTS,
-            paths.RELEASE / "release.yaml",
-            release.CONSTRAINTS,
-            Path(__file__),
-        ]
-    )
+    return recipe(target).key
 
 
-def ensure_image(target: Target) -> GuestImage:
+def ensure_image(target: Target, *, tuned: bool = True, bootable: bool = False) -> GuestImage:
     """Return the image of one cell of the matrix, built if need be.
+
+    Args:
+        target: the cell.
+        tuned: with the tuning element. Without it a guest boots as any other, and as slowly.
+        bootable: with partitions and a boot loader, for clouds that start no kernel themselves.
 
     Raises:
         ScenarioError: it can't be built here; the text says why.
@@ -89,35 +97,64 @@ def ensure_image(target: Target) -> GuestImage:
 
     def make(folder: Path) -> None:
         _check_machine()
-        with progress.step(f"guest image {target.name}"):
-            _make(target, folder)
+        _make(target, folder, tuned=tuned)
 
-    folder = paths.images() / key(target)
-    if folder.is_dir():
-        progress.say(f"guest image {target.name}: reused ({folder})")
-    building.made_once(folder, make)
+    def make_bootable(folder: Path) -> None:
+        plain = ensure_image(target)
+        command_line, log = plain.kernel_command_line, building.log_of(folder)
+        disks.make_bootable(plain.disk, command_line, folder / "disk.qcow2", log)
+        (folder / "manifest.json").write_text(json.dumps(plain.manifest, indent=2) + "\n")
+
+    if bootable:
+        chosen = bootable_recipe(target)
+        folder = store.ensure(chosen, make_bootable)
+    else:
+        chosen = recipe(target, tuned=tuned)
+        folder = store.ensure(chosen, make)
     return GuestImage(
-        key=folder.name,
-        name=target.name,
+        key=chosen.key,
+        name=chosen.name,
         disk=folder / "disk.qcow2",
         disk_format="qcow2",
-        kernel=folder / "kernel",
-        ramdisk=folder / "ramdisk",
-        kernel_command_line=KERNEL_COMMAND_LINE,
+        kernel=None if bootable else folder / "kernel",
+        ramdisk=None if bootable else folder / "ramdisk",
+        kernel_command_line="" if bootable else _command_line(tuned),
         manifest=json.loads((folder / "manifest.json").read_text()),
     )
 
 
-def _facts(target: Target) -> dict[str, Any]:
-    """Return what an image says of itself and can be said before it is built."""
+def recipes(target: Target, *, bootable: bool = False) -> list[Recipe]:
+    """Return the recipes of an image and of all it is built on, from the bottom up."""
+    return [
+        containers.recipe(target.version),
+        layers.distro_layer(target.distro),
+        layers.guest_layer(target.distro),
+        recipe(target),
+        *([bootable_recipe(target)] if bootable else []),
+    ]
+
+
+def _elements(tuned: bool) -> list[str]:
+    # diskimage-builder's own one takes kernel and ramdisk out of the image.
+    return ["baremetal", *_ELEMENTS, *(["trove-image-cleanup"] if tuned else [])]
+
+
+def _command_line(tuned: bool) -> str:
+    return KERNEL_COMMAND_LINE if tuned else _UNTUNED_COMMAND_LINE
+
+
+def _manifest(target: Target, images: ContainerImages) -> dict[str, Any]:
     pinned = release.load()
+    moment = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
     return {
         "series": pinned.series,
         "elements": content.key([paths.ELEMENTS]),
         "agent_version": pinned.trove,
         "datastore": target.datastore.name,
         "datastore_version": target.version.name,
-        "distro": asdict(target.distro),
+        "distro": target.distro.name,
+        "container_images": images.digests,
+        "built_at": datetime.fromtimestamp(moment, UTC).isoformat(),
     }
 
 
@@ -128,85 +165,24 @@ def _check_machine() -> None:
     machine.install_packages("image")
 
 
-def _make(target: Target, folder: Path) -> None:
-    container = containers.ensure_container_image(target.version)
+def _make(target: Target, folder: Path, *, tuned: bool) -> None:
+    with ThreadPoolExecutor(1) as aside:
+        made = aside.submit(containers.ensure_container_images, target.version)
+        guest = layers.ensure_guest_layer(target.distro, tuned=tuned)
+        images = made.result()
     manifest = folder / "manifest.json"
-    facts = {**_facts(target), "container_image": asdict(container)}
-    facts["container_image"].pop("archive")
-    manifest.write_text(json.dumps(facts, indent=2) + "\n")
-    log = building.log_of(folder)
-    with progress.step(f"disk image {target.name} (log: {log})"):
-        _build_disk(target, container, manifest, folder, log)
-    with progress.step(f"compression of {target.name}"):
-        _compress(folder / "image.raw", folder / "disk.qcow2", log)
-    (folder / "image.vmlinuz").rename(folder / "kernel")
-    (folder / "image.initrd").rename(folder / "ramdisk")
-    _keep_only(folder, {"disk.qcow2", "kernel", "ramdisk", "manifest.json"})
-
-
-def _build_disk(
-    target: Target,
-    container: containers.ContainerImage,
-    manifest: Path,
-    folder: Path,
-    log: Path,
-) -> None:
-    """Have diskimage-builder write ``image.raw``, ``image.vmlinuz`` and ``image.initrd``."""
-    programs = Path(sys.executable).parent
-    scratch = folder / "scratch"
-    scratch.mkdir()
-    registry = registries.uv_environment()
+    manifest.write_text(json.dumps(_manifest(target, images), indent=2) + "\n")
+    built = folder / "built"
+    built.mkdir()
     environment = {
-        **registry,
-        "PATH": f"{programs}:{building.search_path()}",
-        "TMP_DIR": str(scratch),
-        "ELEMENTS_PATH": str(paths.ELEMENTS),
-        "DIB_RELEASE": target.distro.release,
-        "DIB_DISTRIBUTION_MIRROR": building.require_mirror(),
-        "DIB_APT_MINIMAL_CREATE_INTERFACES": "0",
-        "DIB_IMAGE_CACHE": str(scratch),
-        "DIB_LOCKFILES": str(scratch),
-        "DIB_NO_TMPFS": "1",
-        "DIB_JOURNAL_SIZE": "32",
-        "DIB_TROVE_AGENT_CONSTRAINTS": str(release.CONSTRAINTS),
-        "DIB_TROVE_AGENT_VERSION": release.load().trove,
-        "DIB_TROVE_CONTAINER_IMAGE": str(container.archive),
+        "DIB_TROVE_LAYER": str(guest),
+        "DIB_TROVE_CONTAINER_IMAGE": str(images.archive),
         "DIB_TROVE_IMAGE_MANIFEST": str(manifest),
-        "DIB_TROVE_LOCAL_REGISTRIES": " ".join(_local_folders(registry)),
-        "DIB_TROVE_UV": uv.find_uv_bin(),
     }
-    if security := registries.debian_mirrors().get("security"):
-        environment["DIB_DEBIAN_SECURITY_MIRROR"] = security
-    output = ["-a", "amd64", "-t", "raw", "-o", folder / "image"]
-    create = [programs / "disk-image-create", "-n", *output, target.distro.element, *ELEMENTS]
-    commands.run(
-        building.isolated(create), log=log, what=f"Building {target.name}", env=environment
-    )
-
-
-def _local_folders(registry: dict[str, str]) -> list[str]:
-    """Return the folders of this machine that package indexes are in.
-
-    An index links to files beside it, so it is the folder around it that counts.
-    """
-    indexes = f"{registry.get('UV_DEFAULT_INDEX', '')} {registry.get('UV_INDEX', '')}".split()
-    around = [str(Path(index.removeprefix("file://")).parent) for index in indexes]
-    links = [link.removeprefix("file://") for link in registry.get("UV_FIND_LINKS", "").split()]
-    return sorted({folder for folder in around + links if Path(folder).is_dir()})
-
-
-def _compress(raw: Path, disk: Path, log: Path) -> None:
-    convert = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2"]
-    parallel = ["-m", str(min(16, os.cpu_count() or 1)), "-W"]
-    compressed = ["-c", "-o", "compression_type=zstd"]
-    commands.run([*convert, *parallel, *compressed, raw, disk], log=log, what="Compressing")
-
-
-def _keep_only(folder: Path, names: set[str]) -> None:
-    for entry in folder.iterdir():
-        if entry.name in names:
-            continue
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+    log = building.log_of(folder)
+    elements = ["trove-layer-guest", *_elements(tuned)]
+    layers.create(built, elements, environment, log=log, disk=True)
+    disks.compress(built / "image.raw", folder / "disk.qcow2", log)
+    (built / "image.vmlinuz").rename(folder / "kernel")
+    (built / "image.initrd").rename(folder / "ramdisk")
+    building.keep_only(folder, {"disk.qcow2", "kernel", "ramdisk", "manifest.json"})

@@ -4,7 +4,8 @@ Every step finds what is already there by the image's key and uses it again, so
 that doing it twice is doing it once. What was loaded is kept after the run.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from trove.tests.common import progress, release
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.images import GuestImage
-from trove.tests.harness.journal import PREFIX, Journal
+from trove.tests.harness.journal import PREFIX, Entry, Journal
 from trove.tests.harness.matrix import Parameter, Target
 from trove.tests.harness.paging import every
 from trove.tests.harness.timeouts import Timeouts
@@ -63,24 +64,27 @@ def find_image(admin: Cloud, target: Target, key: str) -> str | None:
 
 
 def upload(
-    admin: Cloud, target: Target, image: GuestImage, journal: Journal, timeouts: Timeouts
+    admin: Cloud,
+    target: Target,
+    image: GuestImage,
+    journal: Journal,
+    timeouts: Timeouts,
 ) -> str:
     """Send a guest image with its kernel and ramdisk to Glance; return its id.
 
     Raises:
-        ScenarioError: the image is of another series than this tree.
+        ScenarioError: Glance doesn't take it; nothing of it stays there.
     """
-    _check_series(target, image)
-    properties = {KEY_PROPERTY: image.key, **_facts(image.manifest)}
     name = _name(target, image.key)
-    send = _Sender(admin, journal, timeouts)
-    if image.kernel:
-        properties["kernel_id"] = send(f"{name}-kernel", image.kernel, "aki", "aki", {})
-    if image.ramdisk:
-        properties["ramdisk_id"] = send(f"{name}-ramdisk", image.ramdisk, "ari", "ari", {})
-    if image.kernel_command_line:
-        properties["os_command_line"] = image.kernel_command_line
-    return send(name, image.disk, image.disk_format, "bare", properties)
+    properties = {KEY_PROPERTY: image.key, **_facts(image.manifest)}
+    with _Sender(admin, journal, timeouts) as send:
+        if image.kernel:
+            properties["kernel_id"] = send(f"{name}-kernel", image.kernel, "aki", "aki", {})
+        if image.ramdisk:
+            properties["ramdisk_id"] = send(f"{name}-ramdisk", image.ramdisk, "ari", "ari", {})
+        if image.kernel_command_line:
+            properties["os_command_line"] = image.kernel_command_line
+        return send(name, image.disk, image.disk_format, "bare", properties)
 
 
 def register(admin: Cloud, target: Target, image_id: str, journal: Journal) -> LoadedVersion:
@@ -106,6 +110,32 @@ def register(admin: Cloud, target: Target, image_id: str, journal: Journal) -> L
     return LoadedVersion(found.id, target.datastore.name, found.name, image_id)
 
 
+def find_version(admin: Cloud, datastore: str, name: str) -> LoadedVersion:
+    """Return a datastore version that Trove has.
+
+    Args:
+        admin: the cloud.
+        datastore: name of its datastore.
+        name: its name, or the database's version if only one has that.
+
+    Raises:
+        ScenarioError: there is no such one, or more than one; the text lists what there is.
+    """
+    versions = [
+        each
+        for each in every(admin.trove.mgmt_ds_versions.list)
+        if each.datastore_name == datastore
+    ]
+    found = [each for each in versions if each.name == name] or [
+        each for each in versions if each.version == name
+    ]
+    if len(found) != 1:
+        listed = ", ".join(sorted(each.name for each in found or versions)) or "none"
+        what = f"has several versions {name}" if found else f"has no version {name!r}"
+        raise ScenarioError(f"Trove {what} of {datastore!r}: {listed}. Load or name one of them.")
+    return LoadedVersion(found[0].id, datastore, found[0].name, found[0].image)
+
+
 def activate(admin: Cloud, version: LoadedVersion) -> None:
     """Make a version the one that users of its datastore get by default."""
     if not admin.trove.mgmt_ds_versions.get(version.id).default:
@@ -115,20 +145,34 @@ def activate(admin: Cloud, version: LoadedVersion) -> None:
 def load(
     admin: Cloud, image: GuestImage, target: Target, journal: Journal, timeouts: Timeouts
 ) -> LoadedVersion:
-    """Upload a guest image, unless Glance has it, and register it in Trove."""
+    """Upload a guest image, unless Glance has it, and register it in Trove.
+
+    Raises:
+        ScenarioError: Glance or Trove doesn't take it.
+    """
     image_id = find_image(admin, target, image.key)
     if image_id is None:
         image_id = upload(admin, target, image, journal, timeouts)
     return register(admin, target, image_id, journal)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Sender:
-    """Sends files to Glance."""
+    """Sends files to Glance, all of them or none."""
 
     admin: Cloud
     journal: Journal
     timeouts: Timeouts
+    sent: list[Entry] = field(default_factory=list)
+
+    def __enter__(self) -> "_Sender":
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_rest: object) -> None:
+        for entry in self.sent:
+            if failure:
+                self.admin.image.delete_image(entry.id)
+            self.journal.closed(entry, "deleted" if failure else "kept")
 
     def __call__(
         self, name: str, file: Path, disk_format: str, container: str, properties: dict[str, str]
@@ -150,14 +194,21 @@ class _Sender:
         )
         _check(made, name)
         id = made.json()["id"]
-        entry = self.journal.created(entry, id)
-        with progress.step(f"upload {file.name} ({file.stat().st_size >> 20} MiB)"):
-            with file.open("rb") as data:
-                headers = {"Content-Type": "application/octet-stream"}
-                _check(glance.put(f"/images/{id}/file", data=data, headers=headers), name)
-            self._wait_active(id, name)
-        self.journal.closed(entry, "kept")
+        self.sent.append(self.journal.created(entry, id))
+        self._send(id, name, file)
         return id
+
+    def _send(self, id: str, name: str, file: Path) -> None:
+        headers = {"Content-Type": "application/octet-stream"}
+        with progress.reading(f"upload {file.name}", file) as data:
+            sent = self.admin.image.put(f"/images/{id}/file", data=data, headers=headers)
+            if sent.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                raise ScenarioError(
+                    f"Glance has no room for image {name} ({file.stat().st_size >> 20} MiB): raise "
+                    "the project's image_size_total limit in keystone, or delete old images."
+                )
+            _check(sent, name)
+            self._wait_active(id, name)
 
     def _wait_active(self, id: str, name: str) -> None:
         def look() -> State:
@@ -188,18 +239,25 @@ def _facts(manifest: dict[str, Any]) -> dict[str, str]:
     return {
         f"trove_image_{name}": str(value)
         for name, value in manifest.items()
-        if isinstance(value, str | int | float) and name != "key"
-    }
+        if isinstance(value, str | int | float)
+    } | {"trove_image_container_images": " ".join(manifest.get("container_images", {}).values())}
 
 
-def _check_series(target: Target, image: GuestImage) -> None:
-    series = image.manifest.get("series")
-    ours = release.load().series
-    if series and str(series) != ours:
-        raise ScenarioError(
-            f"Image {image.name} is of series {series}, this tree of {ours}: build the right "
-            f"one with trove-image-builder.bash {target.name}."
-        )
+def check_series(target: Target, image: GuestImage) -> None:
+    """Check that an image is made for the servers of this tree's series.
+
+    Raises:
+        ScenarioError: it is of another series, or doesn't say of which.
+    """
+    series, ours = image.manifest.get("series"), release.load().series
+    if series == ours:
+        return
+    names = f"--datastore {target.datastore.name} --version {target.version.name}"
+    found = f"is of series {series}" if series else "does not say of which series it is"
+    raise ScenarioError(
+        f"Image {image.name} {found}, and this tree is of {ours}: build the right one with "
+        f"trove-image-builder.bash {names} --distro {target.distro.name}."
+    )
 
 
 def _find_version(admin: Cloud, target: Target) -> Any:

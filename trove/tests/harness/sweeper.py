@@ -12,9 +12,11 @@ from typing import Any
 from openstack import exceptions as sdk_errors
 from troveclient import exceptions as trove_errors
 
+from trove.tests.common import progress
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.journal import PREFIX, Entry, Journal
 from trove.tests.harness.paging import every
+from trove.tests.harness.run import dead_runs
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, wait_for
 
@@ -55,6 +57,22 @@ def sweep(journal: Journal, user: Cloud, admin: Cloud, timeouts: Timeouts) -> li
         else:
             journal.closed(entry)
     return problems
+
+
+def sweep_after_dead_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but: str = "") -> None:
+    """Delete what runs on this cloud have left whose process died.
+
+    Args:
+        user: the cloud as those runs' user sees it.
+        admin: the same as its administrator does.
+        timeouts: how long deleting may take.
+        but: id of a run to leave alone.
+    """
+    for dead in dead_runs():
+        if dead.id != but and dead.journal.facts().get("identity") == user.identity:
+            with progress.step(f"clean-up after run {dead.id}, which died"):
+                for problem in sweep(dead.journal, user, admin, timeouts):
+                    progress.say(f"not cleaned up: {problem}")
 
 
 def delete_instance(cloud: Cloud, id: str, *, admin: Cloud | None = None) -> None:

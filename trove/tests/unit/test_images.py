@@ -9,7 +9,7 @@ import pytest
 
 from trove.tests.common import paths, registries, release
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import building, containers, images, matrix
+from trove.tests.harness import building, images, layers, matrix, store
 
 
 @pytest.fixture
@@ -39,48 +39,63 @@ def a_file(tree):
     return tree / "elements/trove-guest-agent/package-installs.yaml"
 
 
-class TestKey:
-    def test_is_the_same_for_the_same_content(self, tree, target):
-        before = images.key(target)
+def keys(target):
+    return {recipe.kind: recipe.key for recipe in images.recipes(target, bootable=True)}
+
+
+def changed(before, after):
+    return {kind for kind in before if before[kind] != after[kind]}
+
+
+class TestKeys:
+    def test_are_the_same_for_the_same_content(self, tree, target):
+        before = keys(target)
         os.utime(a_file(tree), (0, 0))
         (tree / "elements/trove-guest-agent/__pycache__").mkdir()
         (tree / "elements/trove-guest-agent/__pycache__/x.pyc").write_text("x")
-        assert images.key(target) == before
+        assert keys(target) == before
 
     @pytest.mark.parametrize(
-        "name",
+        ("name", "lowest"),
         [
-            "elements/trove-guest-agent/package-installs.yaml",
-            "containers/mysql/entrypoint",
-            "release/release.yaml",
-            "release/constraints.txt",
+            ("elements/trove-guest-kernel/README.rst", "distro layer"),
+            ("elements/trove-guest-agent/install.d/60-guest-agent", "guest layer"),
+            ("release/constraints.txt", "guest layer"),
+            ("containers/mysql/entrypoint", "container images"),
+            ("elements/trove-datastore/post-root.d/60-load-container-image", "disk"),
         ],
     )
-    def test_changes_with_what_goes_in(self, tree, target, name):
-        before = images.key(target)
+    def test_change_from_the_layer_up_that_something_goes_into(self, tree, target, name, lowest):
+        before = keys(target)
         with (tree / name).open("a") as file:
             file.write("\n# changed\n")
-        assert images.key(target) != before
+        order = ["distro layer", "guest layer", "disk", "bootable disk"]
+        above = set(order[order.index(lowest) :]) if lowest in order else {"disk", "bootable disk"}
+        # Where a database's image needs the constraints, too, is told by its own tests.
+        assert changed(before, keys(target)) - {"container images"} == above
 
-    def test_changes_with_a_file_made_executable(self, tree, target):
-        before = images.key(target)
+    def test_change_with_a_package_that_any_element_wants(self, tree, target):
+        before = keys(target)
+        a_file(tree).write_text("vim:\n")
+        assert "distro layer" in changed(before, keys(target))
+
+    def test_change_with_a_file_made_executable(self, tree, target):
+        before = keys(target)
         a_file(tree).chmod(0o755)
-        assert images.key(target) != before
+        assert changed(before, keys(target)) == {"guest layer", "disk", "bootable disk"}
 
-    def test_changes_with_a_file_renamed(self, tree, target):
-        before = images.key(target)
-        a_file(tree).rename(a_file(tree).with_name("other.yaml"))
-        assert images.key(target) != before
+    def test_change_with_the_image_builder(self, target, monkeypatch):
+        before = keys(target)
+        monkeypatch.setattr(layers.importlib.metadata, "version", lambda _: "0.0")
+        assert {"distro layer", "guest layer", "disk"} <= changed(before, keys(target))
 
-    def test_changes_with_the_image_builder(self, target, monkeypatch):
-        before = images.key(target)
-        monkeypatch.setattr(images.importlib.metadata, "version", lambda _: "0.0")
-        assert images.key(target) != before
+    def test_of_other_datastores_share_distribution_and_guest(self, target):
+        other = keys(matrix.load().select("mariadb"))
+        same = keys(target).items() & other.items()
+        assert {kind for kind, _ in same} == {"distro layer", "guest layer"}
 
-    def test_of_the_container_does_not_change_with_an_element(self, tree, target):
-        before = containers.key(target.version)
-        a_file(tree).write_text("{}")
-        assert containers.key(target.version) == before
+    def test_of_an_untuned_guest_are_others(self, target):
+        assert images.recipe(target).key != images.recipe(target, tuned=False).key
 
 
 class TestMadeOnce:
@@ -174,10 +189,11 @@ class TestMadeOnce:
 
 
 class TestEnsureImage:
-    def test_reuses_a_complete_folder(self, target, home):
-        folder = paths.images() / images.key(target)
-        folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text(json.dumps({"series": "x"}))
+    def test_reuses_what_is_there(self, target, home):
+        def make(folder):
+            (folder / "manifest.json").write_text(json.dumps({"series": "x"}))
+
+        folder = store.ensure(images.recipe(target), make)
         image = images.ensure_image(target)
         assert image.key == images.key(target)
         assert image.disk == folder / "disk.qcow2"
@@ -192,6 +208,20 @@ class TestEnsureImage:
             images.ensure_image(target)
 
 
+def test_a_mirror_that_does_not_answer_is_named(target, monkeypatch):
+    monkeypatch.setattr(registries, "debian_mirrors", lambda: {"main": "http://127.0.0.1:1/debian"})
+    with pytest.raises(
+        ScenarioError, match=r"can't be used \(http://127.0.0.1:1/debian/dists/trix"
+    ):
+        layers._require_mirror(target.distro)
+
+
+def test_packages_of_all_elements_are_installed_with_the_distribution(tmp_path):
+    layers._write_packages_element(tmp_path / "trove-packages")
+    wanted = json.loads((tmp_path / "trove-packages/package-installs.yaml").read_text())
+    assert {"docker.io", "sudo", "busybox-static"} <= wanted.keys()
+
+
 def test_folders_of_local_indexes_are_found(tmp_path):
     (tmp_path / "index/simple").mkdir(parents=True)
     (tmp_path / "wheels").mkdir()
@@ -200,4 +230,4 @@ def test_folders_of_local_indexes_are_found(tmp_path):
         "UV_INDEX": f"file://{tmp_path}/index/simple",
         "UV_FIND_LINKS": f"{tmp_path}/wheels {tmp_path}/absent",
     }
-    assert images._local_folders(registry) == [f"{tmp_path}/index", f"{tmp_path}/wheels"]
+    assert layers.local_folders(registry) == [f"{tmp_path}/index", f"{tmp_path}/wheels"]

@@ -39,8 +39,11 @@ def test_the_mark_selects_by_the_value_of_the_parameter(collect):
     ]
 
 
-def test_a_mark_of_another_datastore_selects_nothing(collect):
-    assert selected(collect("-m", "mariadb")) == []
+def test_a_mark_selects_the_tests_of_its_datastore(collect):
+    for datastore in ("mysql", "mariadb", "postgresql"):
+        found = selected(collect("-m", datastore))
+        assert len(found) == 2
+        assert all(f"[{datastore}-" in test for test in found)
 
 
 def test_a_bare_pytest_runs_no_scenario(collect):
@@ -68,7 +71,7 @@ def test_a_test_with_fixtures_of_its_own_is_no_scenario(pytester, plugins):
 
 
 def test_a_path_is_enough_to_run_them(collect):
-    assert len(selected(collect("scenario"))) == 3
+    assert len(selected(collect("scenario"))) == 7
 
 
 def test_collecting_needs_no_cloud_and_leaves_nothing(collect, tmp_path):

@@ -41,6 +41,9 @@ class Glance:
     def get_image(self, id):
         return Resource(**self.stored[id])
 
+    def delete_image(self, id):
+        del self.stored[id]
+
     def post(self, _url, json):
         id = f"image-{len(self.stored)}"
         self.stored[id] = {"id": id, "status": "queued", **json}
@@ -48,7 +51,8 @@ class Glance:
 
     def put(self, url, data, headers):
         if self.refusal:
-            return SimpleNamespace(status_code=413, text=self.refusal)
+            status, text = self.refusal
+            return SimpleNamespace(status_code=status, text=text)
         self.stored[url.split("/")[2]] |= {"status": "active", "data": data.read()}
         return SimpleNamespace(status_code=204)
 
@@ -174,12 +178,18 @@ def test_an_image_of_another_key_is_not_used(cloud, target, journal, tmp_path):
     assert loading.find_image(cloud, target, "0123456789abcdef") is None
 
 
-def test_a_refused_upload_is_told_and_left_in_the_journal(cloud, target, journal, tmp_path):
-    cloud.image.refusal = "Request Entity\nToo Large"
-    with pytest.raises(ScenarioError, match=r"^Glance refuses image .*Too Large \(HTTP 413\)\.$"):
+def test_a_refused_upload_is_told_and_nothing_of_it_stays(cloud, target, journal, tmp_path):
+    cloud.image.refusal = (409, "it is\nqueued no more")
+    with pytest.raises(ScenarioError, match=r"^Glance refuses image .* no more \(HTTP 409\)\.$"):
         load(cloud, target, journal, guest_image(tmp_path))
-    (entry,) = journal.open_entries()
-    assert entry.id in cloud.image.stored
+    assert journal.open_entries() == []
+    assert cloud.image.stored == {}
+
+
+def test_a_full_glance_is_told_with_what_to_do(cloud, target, journal, tmp_path):
+    cloud.image.refusal = (413, "Request Entity Too Large")
+    with pytest.raises(ScenarioError, match=r"^Glance has no room for image .*image_size_total"):
+        load(cloud, target, journal, guest_image(tmp_path))
 
 
 def test_what_was_loaded_is_kept(cloud, target, journal, tmp_path):
@@ -187,11 +197,15 @@ def test_what_was_loaded_is_kept(cloud, target, journal, tmp_path):
     assert journal.open_entries() == []
 
 
-def test_an_image_of_another_series_is_refused(cloud, target, journal, tmp_path):
+def test_an_image_of_another_series_is_refused(target, tmp_path):
     old = guest_image(tmp_path, manifest={"series": "2020.1"})
-    with pytest.raises(ScenarioError, match=r"is of series 2020\.1, this tree of .*: build the"):
-        load(cloud, target, journal, old)
-    assert cloud.image.stored == {}
+    with pytest.raises(ScenarioError, match=r"is of series 2020\.1, and this tree is of .*: build"):
+        loading.check_series(target, old)
+
+
+def test_an_image_that_says_nothing_of_its_series_is_refused(target, tmp_path):
+    with pytest.raises(ScenarioError, match=r"does not say of which series it is"):
+        loading.check_series(target, guest_image(tmp_path, manifest={}))
 
 
 def test_a_changed_parameter_is_modified(cloud, target, journal, tmp_path):

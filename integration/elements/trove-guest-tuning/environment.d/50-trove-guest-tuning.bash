@@ -1,2 +1,0 @@
-# Debian's kernel packages make no initial RAM disk then: this element does.
-export INITRD=No

@@ -1,0 +1,2 @@
+# What the distribution's element said when the layer below was made.
+export DIB_INIT_SYSTEM=systemd

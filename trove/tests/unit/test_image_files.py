@@ -1,0 +1,106 @@
+"""Guest images as files: written whole, read back, and what is said of files that are none."""
+
+import pytest
+
+from trove.tests.common.errors import ScenarioError
+from trove.tests.harness import image_files
+from trove.tests.harness.images import GuestImage
+
+QCOW2 = b"QFI\xfb" + bytes(100)
+
+
+@pytest.fixture
+def image(tmp_path):
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    for name, text in (("disk.qcow2", QCOW2), ("kernel", b"k"), ("ramdisk", b"r")):
+        (folder / name).write_bytes(text)
+    return GuestImage(
+        key="0123456789",
+        name="mysql-9.7-debian-trixie",
+        disk=folder / "disk.qcow2",
+        disk_format="qcow2",
+        kernel=folder / "kernel",
+        ramdisk=folder / "ramdisk",
+        kernel_command_line="root=/dev/vda quiet",
+        manifest={"series": "2026.2"},
+    )
+
+
+def test_what_is_written_can_be_read(image, tmp_path):
+    written = image_files.write(image, tmp_path / "out.qcow2", "qcow2")
+    assert written == image_files.read(tmp_path / "out.qcow2")
+    assert written.disk.read_bytes() == QCOW2
+    assert written.kernel == tmp_path / "out.vmlinuz"
+    assert written.ramdisk.read_bytes() == b"r"
+    assert (written.key, written.manifest) == (image.key, image.manifest)
+
+
+def test_a_self_booting_image_has_nothing_beside_but_its_manifest(image, tmp_path):
+    bootable = image_files.replace(image, kernel=None, ramdisk=None, kernel_command_line="")
+    image_files.write(bootable, tmp_path / "out.qcow2", "qcow2")
+    names = sorted(file.name for file in tmp_path.iterdir() if file.is_file())
+    assert names == ["out.manifest.json", "out.qcow2"]
+    assert image_files.read(tmp_path / "out.qcow2").kernel is None
+
+
+def test_nothing_half_made_is_left(image, tmp_path):
+    image.kernel.unlink()
+    with pytest.raises(ScenarioError, match=r"out\.qcow2 can't be written: No such file"):
+        image_files.write(image, tmp_path / "out.qcow2", "qcow2")
+    assert [file for file in tmp_path.iterdir() if file.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("output", "disk_format", "sentence"),
+    [
+        ("absent/out.qcow2", "qcow2", r"There is no folder .*absent to write out\.qcow2 to"),
+        ("out.raw", "qcow2", r"out\.raw would be of format qcow2: name it \*\.qcow2, or"),
+    ],
+)
+def test_a_wrong_output_is_told_before_anything_is_built(tmp_path, output, disk_format, sentence):
+    with pytest.raises(ScenarioError, match=sentence):
+        image_files.check_output(tmp_path / output, disk_format)
+
+
+def test_a_missing_kernel_is_named(image, tmp_path):
+    image_files.write(image, tmp_path / "out.qcow2", "qcow2")
+    (tmp_path / "out.vmlinuz").unlink()
+    with pytest.raises(ScenarioError, match=r"needs out\.vmlinuz beside it to boot"):
+        image_files.read(tmp_path / "out.qcow2")
+
+
+def test_of_a_foreign_image_only_the_content_is_known(tmp_path):
+    disk = tmp_path / "foreign.img"
+    disk.write_bytes(QCOW2)
+    image = image_files.read(disk)
+    assert (image.disk_format, image.manifest, image.name) == ("qcow2", {}, "foreign")
+    disk.write_bytes(QCOW2 + b"x")
+    assert image_files.read(disk).key != image.key
+
+
+@pytest.mark.parametrize(
+    ("place", "mark", "found"),
+    [(510, b"\x55\xaa", "raw"), (0x438, b"\x53\xef", "raw"), (0, b"QFI\xfb", "qcow2")],
+)
+def test_formats_are_told_by_content(tmp_path, place, mark, found):
+    disk = tmp_path / "disk"
+    disk.write_bytes(bytes(place) + mark + bytes(2000))
+    assert image_files.read(disk).disk_format == found
+
+
+def test_a_file_that_is_no_image(tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(
+        ScenarioError, match=r"notes\.txt is no disk image: neither qcow2 nor a raw"
+    ):
+        image_files.read(tmp_path / "notes.txt")
+    with pytest.raises(ScenarioError, match="can't be read: No such file"):
+        image_files.read(tmp_path / "absent")
+
+
+def test_a_manifest_that_is_none(tmp_path):
+    (tmp_path / "a.qcow2").write_bytes(QCOW2)
+    (tmp_path / "a.manifest.json").write_text("[]")
+    with pytest.raises(ScenarioError, match=r"a\.manifest\.json is no manifest of a guest image"):
+        image_files.read(tmp_path / "a.qcow2")

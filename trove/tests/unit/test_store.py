@@ -1,0 +1,116 @@
+"""What is kept of builds: reuse, damage, reasons to build again, removal."""
+
+import os
+import time
+from datetime import timedelta
+
+import pytest
+
+from trove.tests.harness import building, store
+from trove.tests.harness.store import Recipe
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("TROVE_SCENARIO_HOME", str(tmp_path))
+    return tmp_path
+
+
+def recipe(name="debian-trixie", **inputs):
+    return Recipe("guest layer", name, {"trove": "26.0.0", **inputs})
+
+
+def fill(folder):
+    (folder / "root").write_bytes(b"x" * 1000)
+
+
+def test_what_is_there_is_used(home):
+    made = []
+
+    def make(folder):
+        made.append(folder)
+        fill(folder)
+
+    folders = [store.ensure(recipe(), make) for _ in range(2)]
+    assert len(made) == 1
+    assert folders[0] == folders[1] == recipe().folder
+    assert store.why(recipe()) == []
+
+
+def test_what_is_damaged_is_made_again():
+    folder = store.ensure(recipe(), fill)
+    (folder / "root").write_bytes(b"y" * 1000)
+    assert store.why(recipe()) == ["damaged (root is not what was made)"]
+    store.ensure(recipe(), fill)
+    assert store.why(recipe()) == []
+
+
+def test_what_lost_a_file_is_made_again():
+    folder = store.ensure(recipe(), fill)
+    (folder / "root").unlink()
+    assert "No such file" in store.why(recipe())[0]
+    assert (store.ensure(recipe(), fill) / "root").exists()
+
+
+def test_what_was_never_made_says_so():
+    assert store.why(recipe()) == ["was not made yet"]
+
+
+def test_reasons_are_the_differences_to_what_was_made_last():
+    store.ensure(recipe(old="1", file="#a"), fill)
+    now = Recipe("guest layer", "debian-trixie", {"trove": "26.1.0", "file": "#b", "new": "1"})
+    assert store.why(now) == [
+        "file changed",
+        "new is new",
+        "old is gone",
+        "trove changed: 26.0.0 → 26.1.0",
+    ]
+
+
+def test_another_name_is_no_earlier_one():
+    store.ensure(recipe("debian-bookworm"), fill)
+    assert store.why(recipe()) == ["was not made yet"]
+
+
+def used(folder, days):
+    moment = time.time() - days * 86400
+    os.utime(folder / "entry.json", (moment, moment))
+
+
+@pytest.fixture
+def three():
+    names = ("new", "older", "oldest")
+    for days, name in enumerate(names):
+        used(store.ensure(recipe(name), fill), days * 10)
+    return names
+
+
+def kept():
+    return [entry.name for entry in store.entries()]
+
+
+def test_entries_are_listed_by_use(three):
+    assert kept() == list(three)
+    assert all(entry.size > 1000 for entry in store.entries())
+
+
+def test_use_is_noted(three):
+    store.ensure(recipe("oldest"), fill)
+    assert kept() == ["oldest", "new", "older"]
+
+
+def test_what_nobody_used_for_long_goes(three):
+    assert [entry.name for entry in store.prune(timedelta(days=5))] == ["oldest", "older"]
+    assert kept() == ["new"]
+    assert list((recipe().folder.parent).glob("older*")) == []
+
+
+def test_what_is_too_much_goes_longest_unused_first(three):
+    total = sum(entry.size for entry in store.entries())
+    assert [entry.name for entry in store.prune(keep_bytes=total - 1)] == ["oldest"]
+
+
+def test_what_is_in_the_making_stays(three):
+    with building.FileLock(building.lock_of(recipe("oldest").folder).lock_file):
+        store.prune(timedelta(0))
+    assert kept() == ["oldest"]
