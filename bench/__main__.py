@@ -11,8 +11,9 @@ from bench.figures import Figures
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import api, hypervisor, lifecycle
 from trove.tests.embedded.cloud import Cloud
+from trove.tests.harness import matrix
 
-GROUPS = ("starting", "storage", "guest", "instances")
+GROUPS = ("starting", "storage", "guest", "instances", "images")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,16 +25,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--hypervisor", default=hypervisor.AUTO, choices=[hypervisor.AUTO, *hypervisor.KINDS]
     )
+    parser.add_argument(
+        "--datastore",
+        action="append",
+        choices=list(matrix.load().datastores),
+        help="whose images to measure; may be given several times (default: mysql)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there, too")
     return parser
 
 
-def _measure(group: str, figures: Figures, wanted: str) -> None:
-    from bench import guest, instances, starting, storage
+def _measure(group: str, figures: Figures, wanted: str, datastores: list[str]) -> None:
+    from bench import guest, images, instances, starting, storage
 
     if group == "starting":
         starting.measure(figures, wanted)
         return
+    if group == "images":
+        wanted = "lxc"
+        for datastore in datastores:
+            images.measure_emulated(figures, datastore)
     cloud = Cloud()
     settings = lifecycle.up(cloud, lifecycle.Wanted(hypervisor=wanted))
     names = api.names_of(cloud)
@@ -44,6 +55,9 @@ def _measure(group: str, figures: Figures, wanted: str) -> None:
             guest.measure(figures, names)
         case "instances":
             instances.measure(figures, names, settings.hypervisor)
+        case "images":
+            for datastore in datastores:
+                images.measure_container(figures, names, datastore)
 
 
 def main() -> int:
@@ -56,7 +70,7 @@ def main() -> int:
     try:
         for group in arguments.groups or GROUPS:
             for _ in range(arguments.repeat):
-                _measure(group, figures, arguments.hypervisor)
+                _measure(group, figures, arguments.hypervisor, arguments.datastore or ["mysql"])
     except ScenarioError as error:
         print(f"bench: {error}", file=sys.stderr)
         failed = True

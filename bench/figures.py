@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rich.table import Table
 
 from trove.tests.common import progress
+from trove.tests.harness import matrix
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ GOALS = {
     "guest to Swift": TRANSFER,
     "Swift to guest": TRANSFER,
 }
+for _datastore in matrix.load().datastores:
+    GOALS |= {
+        f"guest on to healthy (qemu, {_datastore})": Goal(60),
+        f"guest on to healthy (lxc, {_datastore})": Goal(15),
+        f"guest untuned, to tuned (qemu, {_datastore})": Goal(2.5, least=True),
+    }
 
 
 @dataclass

@@ -49,6 +49,10 @@ class Verified:
     seconds: dict[str, float]
     accelerator: str
 
+    def __str__(self) -> str:
+        stages = ", ".join(f"{stage} after {took:.0f} s" for stage, took in self.seconds.items())
+        return f"verified by {self.accelerator}: {stages}"
+
 
 def verify(
     image: GuestImage,

@@ -1,8 +1,13 @@
 """What is measured is summed up rightly."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from bench import images
 from bench.figures import Figures, Goal
+from trove.tests.common.errors import ScenarioError
+from trove.tests.harness.verifying import Verified
 
 
 @pytest.mark.parametrize(("goal", "good", "bad"), [(Goal(90), 90, 91), (Goal(50, True), 50, 49)])
@@ -29,3 +34,41 @@ def test_a_measurement_that_fails_leaves_no_value():
         raise OSError("gone")
 
     assert figures.summary() == {}
+
+
+def test_an_emulated_guest_is_measured_with_and_without_tuning(monkeypatch):
+    monkeypatch.setattr(images.images, "ensure_image", lambda _target, *, tuned: tuned)
+    took = {True: 50.0, False: 150.0}
+    monkeypatch.setattr(
+        images.verifying,
+        "verify",
+        lambda image, *_, accelerator, **__: Verified({"container": took[image]}, accelerator),
+    )
+    figures = Figures()
+
+    images.measure_emulated(figures, "mysql")
+
+    assert figures.values == {
+        "guest on to healthy (qemu, mysql)": [50.0],
+        "guest on to healthy, untuned (qemu, mysql)": [150.0],
+        "guest untuned, to tuned (qemu, mysql)": [3.0],
+    }
+    assert figures.summary()["guest untuned, to tuned (qemu, mysql)"]["goal"] == "≥ 2.5"
+
+
+@pytest.mark.parametrize(
+    ("console", "seconds"),
+    [
+        ("", None),
+        ('VERIFY {"stage": "started", "seconds": 3.1}\n', None),
+        ('VERIFY {"stage": "container", "seconds": 9.4}\r\n', 9.4),
+    ],
+)
+def test_a_guest_on_the_cloud_is_timed_by_its_own_clock(console, seconds):
+    assert images._healthy(SimpleNamespace(console=lambda: console)) == seconds
+
+
+def test_a_guest_on_the_cloud_that_fails_ends_the_measurement():
+    console = 'VERIFY {"fault": "RuntimeError: docker: no such image", "seconds": 3.1}\n'
+    with pytest.raises(ScenarioError, match="no such image"):
+        images._healthy(SimpleNamespace(console=lambda: console))

@@ -185,6 +185,10 @@ class TestVerify:
         assert tuple(verified.seconds) == verifying.STAGES
         assert verified.accelerator == "tcg"
 
+    def test_what_was_seen_is_said_in_a_line(self):
+        verified = verifying.Verified({"agent": 20.2, "sql": 55.0}, "kvm")
+        assert str(verified) == "verified by kvm: agent after 20 s, sql after 55 s"
+
     def test_kvm_is_taken_where_it_runs_a_guest(self, boot, monkeypatch):
         monkeypatch.setattr(kvm, "fault", lambda: None)
         assert boot()[0].accelerator == "kvm"
