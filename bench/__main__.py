@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.figures import Figures
+from trove.tests.common import matrix
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import api, hypervisor, lifecycle
 from trove.tests.embedded.cloud import Cloud
-from trove.tests.harness import matrix
 
 GROUPS = ("starting", "storage", "guest", "instances", "images")
 

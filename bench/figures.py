@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from rich.table import Table
 
-from trove.tests.common import progress
-from trove.tests.harness import matrix
+from trove.tests.common import matrix, progress
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from openstack.connection import Connection
 from bench import servers
 from bench.figures import Figures
 from bench.servers import NAME
+from trove.tests.common import matrix
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded.api import EmbeddedCloud
-from trove.tests.harness import matrix
 from trove.tests.harness.waiting import wait_for
 
 SIZE = 64 << 20

@@ -2,10 +2,11 @@
 
 from bench import servers
 from bench.figures import Figures
+from trove.tests.common import matrix
 from trove.tests.common.errors import ScenarioError
+from trove.tests.common.matrix import Target
 from trove.tests.embedded.api import EmbeddedCloud
-from trove.tests.harness import images, matrix, verifying
-from trove.tests.harness.matrix import Target
+from trove.tests.harness import images, verifying
 from trove.tests.harness.redaction import new_password
 from trove.tests.harness.waiting import wait_for
 

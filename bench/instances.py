@@ -9,9 +9,10 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from bench.figures import Figures
+from trove.tests.common import matrix
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded.api import EmbeddedCloud
-from trove.tests.harness import clients, flavors, images, loading, matrix, networks, sql
+from trove.tests.harness import clients, flavors, images, loading, networks, sql
 from trove.tests.harness.flavors import FlavorSpec
 from trove.tests.harness.instances import Instance, InstanceFactory, InstanceSpec
 from trove.tests.harness.run import Run

@@ -9,11 +9,11 @@ import openstack
 from openstack.connection import Connection
 
 from trove.tests.common.errors import ScenarioError
+from trove.tests.common.matrix import Target
 from trove.tests.embedded.api import EmbeddedCloud
 from trove.tests.embedded.seeding import MANAGEMENT_NETWORK
 from trove.tests.harness import clients, flavors, images, loading
 from trove.tests.harness.flavors import FlavorSpec
-from trove.tests.harness.matrix import Target
 from trove.tests.harness.run import Run
 from trove.tests.harness.timeouts import Timeouts
 

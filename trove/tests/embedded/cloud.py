@@ -10,7 +10,7 @@ from typing import Self
 
 import psutil
 
-from trove.tests.common import paths, release
+from trove.tests.common import matrix, paths, release
 from trove.tests.embedded import namespaces
 from trove.tests.embedded.addresses import Addresses
 from trove.tests.embedded.components import COMPONENTS, OBJECT_STORAGE
@@ -220,4 +220,5 @@ class Cloud:
             "hypervisor": KINDS[settings.hypervisor],
             "network_isolation": settings.network_isolation,
             "templates": release.TEMPLATES,
+            "datastores": matrix.load().datastores,
         }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from trove.tests.common import content, release
+from trove.tests.common import content, matrix, release
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.units import Service
@@ -34,7 +34,7 @@ MANAGEMENT_DEVICE = "trove-mgmt"
 
 def key() -> str:
     """Return a hash of all in this tree that shapes a cloud; another place is another tree."""
-    return content.key([str(release.TEMPLATES), Path(__file__).parent])
+    return content.key([str(release.TEMPLATES), matrix.MATRIX, Path(__file__).parent])
 
 
 def _environment() -> jinja2.Environment:

@@ -14,8 +14,8 @@ import yaml
 
 from trove.tests.common import commands, content, paths, progress
 from trove.tests.common.errors import ScenarioError
+from trove.tests.common.matrix import Version
 from trove.tests.harness import building
-from trove.tests.harness.matrix import Version
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 

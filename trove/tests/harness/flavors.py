@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from trove.tests.common.errors import ScenarioError
+from trove.tests.common.matrix import Datastore
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.journal import PREFIX, Journal
-from trove.tests.harness.matrix import Datastore
 
 
 @dataclass(frozen=True)

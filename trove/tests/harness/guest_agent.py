@@ -12,7 +12,7 @@ import jinja2
 
 from trove.tests.common import release
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness.matrix import Target
+from trove.tests.common.matrix import Target
 
 # Whom the agent runs databases as, and what it calls the user and the container.
 USER_ID = 1001

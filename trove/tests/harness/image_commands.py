@@ -12,14 +12,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from trove.tests.common import progress
+from trove.tests.common import matrix, progress
 from trove.tests.common.errors import ScenarioError
+from trove.tests.common.matrix import Target
 from trove.tests.harness import (
     clients,
     image_files,
     images,
     loading,
-    matrix,
     store,
     sweeper,
     templates,
@@ -27,7 +27,6 @@ from trove.tests.harness import (
 )
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.images import GuestImage
-from trove.tests.harness.matrix import Target
 from trove.tests.harness.run import Run
 from trove.tests.harness.timeouts import Timeouts
 

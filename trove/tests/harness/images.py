@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from trove.tests.common import content, machine, paths, release
+from trove.tests.common.matrix import Target
 from trove.tests.harness import building, containers, disks, layers, store
 from trove.tests.harness.containers import ContainerImages
-from trove.tests.harness.matrix import Target
 from trove.tests.harness.store import Recipe
 
 # Free disk that a build needs at its peak, in GiB.

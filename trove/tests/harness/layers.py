@@ -19,8 +19,8 @@ import yaml
 
 from trove.tests.common import commands, paths, registries, release
 from trove.tests.common.errors import ScenarioError
+from trove.tests.common.matrix import Distro
 from trove.tests.harness import building, store
-from trove.tests.harness.matrix import Distro
 from trove.tests.harness.store import Recipe
 
 # Without this one guests boot slowly; measured against the others by bench.

@@ -13,10 +13,10 @@ from troveclient.v1.management import MgmtConfigurationParameters
 
 from trove.tests.common import progress, release
 from trove.tests.common.errors import ScenarioError
+from trove.tests.common.matrix import Parameter, Target
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.images import GuestImage
 from trove.tests.harness.journal import PREFIX, Entry, Journal
-from trove.tests.harness.matrix import Parameter, Target
 from trove.tests.harness.paging import every
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, wait_for

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from trove.tests.common import progress, release
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness.matrix import Target
+from trove.tests.common.matrix import Target
 
 
 def install(target: Target, folder: Path | None) -> list[Path]:

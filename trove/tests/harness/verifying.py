@@ -16,9 +16,9 @@ from typing import Any
 
 from trove.tests.common import commands, kvm, machine, paths, progress
 from trove.tests.common.errors import ScenarioError
+from trove.tests.common.matrix import Target
 from trove.tests.harness import guest_agent, sql
 from trove.tests.harness.images import GuestImage
-from trove.tests.harness.matrix import Target
 from trove.tests.harness.redaction import new_password, redact
 from trove.tests.harness.waiting import State, WaitError, wait_for
 

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from trove.tests.common import paths, registries, release
+from trove.tests.common import matrix, paths, registries, release
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import building, images, layers, matrix, store
+from trove.tests.harness import building, images, layers, store
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
+from trove.tests.common import matrix
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import matrix
 
 
 @pytest.fixture
@@ -107,6 +107,19 @@ def test_what_keeps_changing_has_no_digest():
     version = matrix.load().select("mysql", "8.4").version
     assert version.database.digest.startswith("sha256:")
     assert version.backup.digest is None
+
+
+def test_versions_of_a_datastore_have_one_image_name(changed):
+    other = "image: mariadb2\n          reference: mariadb:11.4.12"
+    path = changed("image: mariadb\n          reference: mariadb:11.4.12", other)
+    with pytest.raises(ScenarioError, match=r"11\.4\.database\.image: is not 'mariadb'"):
+        matrix.load(path)
+
+
+def test_what_the_agent_asks_for():
+    datastores = matrix.load().datastores
+    assert datastores["postgresql"].docker_image == "postgres"
+    assert datastores["mysql"].backup_docker_image == "openstacktrove/db-backup-mysql"
 
 
 def test_broken_yaml(tmp_path):

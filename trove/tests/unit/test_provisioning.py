@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from trove.tests.common import matrix
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import flavors, loading, matrix, networks
+from trove.tests.harness import flavors, loading, networks
 from trove.tests.harness.flavors import FlavorSpec
 from trove.tests.harness.journal import Journal
 from trove.tests.harness.timeouts import Timeouts

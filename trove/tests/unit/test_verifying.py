@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from trove.tests.common import kvm, machine
+from trove.tests.common import kvm, machine, matrix
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import guest_agent, matrix, sql, verifying
+from trove.tests.harness import guest_agent, sql, verifying
 from trove.tests.unit.fakes import guest_image
 
 SECRET = "s3cret-of-this-run"

@@ -127,6 +127,17 @@ class Datastore:
     capabilities: tuple[str, ...]
     versions: dict[str, Version]
 
+    @property
+    def docker_image(self) -> str:
+        """The guest agent's option of that name: the database's image without tag."""
+        return self.versions[self.default_version].database.image
+
+    @property
+    def backup_docker_image(self) -> str | None:
+        """The same of the backup program; None where no version has one."""
+        backups = (version.backup for version in self.versions.values())
+        return next((backup.image for backup in backups if backup), None)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -245,11 +256,24 @@ def _check_references(path: Path, text: str, data: dict[str, Any]) -> None:
             _fail(
                 path, text, [*place, "default_distro"], "is no distribution of the default version"
             )
+        for part in ("database", "backup"):
+            _check_one_image(path, text, place, part, store["versions"])
         for version, facts in store["versions"].items():
             for distro in facts["distros"]:
                 if distro not in data["distros"]:
                     where = [*place, "versions", version, "distros"]
                     _fail(path, text, where, f"{distro!r} is not defined under distros")
+
+
+def _check_one_image(
+    path: Path, text: str, place: list[str], part: str, versions: dict[str, Any]
+) -> None:
+    """Check that images of all versions have one name: the agent knows one for a datastore."""
+    named = {version: facts[part]["image"] for version, facts in versions.items() if part in facts}
+    for version, image in named.items():
+        if image != (first := next(iter(named.values()))):
+            where = [*place, "versions", version, part, "image"]
+            _fail(path, text, where, f"is not {first!r} as of the versions before")
 
 
 def _fail(path: Path, text: str, place: Sequence[str | int], message: str) -> None:
