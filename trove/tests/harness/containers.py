@@ -1,182 +1,322 @@
-"""Container images of the databases, made from Debian's packages without a docker daemon."""
+"""Container images of a datastore version, made or fetched without a docker daemon."""
 
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from trove.tests.common import commands, content, paths, progress
+from trove.tests.common import commands, content, paths, progress, release
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import building
-from trove.tests.harness.matrix import Version
-
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+from trove.tests.harness import backup_program, building, debian
+from trove.tests.harness.matrix import Container, Version
 
 # The same content makes the same image: no clock goes into it.
 _CREATED = "1970-01-01T00:00:00Z"
 
+# What no image needs, as `tar --exclude` takes it.
+_LEFT_OUT = (
+    "./dev/*",
+    "./proc/*",
+    "./usr/lib/x86_64-linux-gnu/faketime",
+    "./usr/lib/x86_64-linux-gnu/gconv/*",
+    "./usr/share/doc/*",
+    "./usr/share/info/*",
+    "./usr/share/lintian/*",
+    "./usr/share/locale/*",
+    "./usr/share/man/*",
+    "./var/cache/*",
+)
+
+# Without a network, and with the same addresses in memory each time: what a recipe does
+# depends on its packages alone.
 _INITIALISE = """
 mount --rbind /dev "$0/dev"
 mount -t proc proc "$0/proc"
-exec chroot "$0" /initialise
+exec unshare --net setarch --addr-no-randomize chroot "$0" /initialise
 """
 
 
 @dataclass(frozen=True)
-class ContainerImage:
-    """An image as ``docker load`` takes it.
+class ContainerImages:
+    """The container images of a datastore version, as ``docker load`` takes them.
+
+    Attributes:
+        archive: one tar file with all of them, as ``docker save`` writes it.
+        digests: name and tag of each to its ID, ``sha256:…``.
+    """
+
+    archive: Path
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Image:
+    """An image in pieces.
 
     Attributes:
         name: repository and tag.
-        digest: the image's ID, ``sha256:…``.
-        archive: the tar file.
+        config: its configuration, as JSON; the hash of it is the image's ID.
+        layers: its layers' tar files, the lowest first, each named by its hash.
     """
 
     name: str
-    digest: str
-    archive: Path
+    config: bytes
+    layers: tuple[Path, ...]
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.config).hexdigest()
 
 
-def recipe_folder(version: Version) -> Path:
-    """Return the folder that says how the image of ``version`` is made."""
-    return paths.CONTAINERS / version.database.recipe
+def inputs(version: Version) -> dict[str, str]:
+    """Return all that goes into the images of ``version``, by name."""
+    found = {}
+    for container in version.containers:
+        name = version.tagged(container)
+        if container.recipe is None:
+            found[name] = container.digest or f"{container.reference}, whatever that is"
+            continue
+        found[name] = f"suite {container.suite}: {', '.join(container.packages)}"
+        for file in _recipe_files(container):
+            found[f"containers/{container.recipe}/{file.name}"] = content.key([file])
+    if made := [container for container in version.containers if container.recipe]:
+        found["packing"] = content.key([Path(__file__), Path(debian.__file__)])
+    if version.backup in made:
+        found["trove"] = release.load().trove
+        found["constraints"] = content.key([release.CONSTRAINTS])
+        found["backup program"] = content.key([Path(backup_program.__file__)])
+    return found
 
 
 def key(version: Version) -> str:
-    """Return a hash of all that goes into the image of ``version``."""
-    facts = {"name": version.tagged(version.database), **asdict(version.database)}
-    return content.key([json.dumps(facts, sort_keys=True), recipe_folder(version), Path(__file__)])
+    """Return a hash of all that goes into the images of ``version``."""
+    return content.key([json.dumps(inputs(version), sort_keys=True)])
 
 
-def ensure_container_image(version: Version) -> ContainerImage:
-    """Return the container image of a datastore version, made if need be.
+def ensure_container_images(version: Version) -> ContainerImages:
+    """Return the container images of a datastore version, made or fetched if need be.
 
     Raises:
-        ScenarioError: it can't be made here, or the suite has another version.
+        ScenarioError: they can't be had here, or the suite has another version.
     """
-
-    def make(folder: Path) -> None:
-        with progress.step(f"container image {version.tagged(version.database)}"):
-            _make(version, folder)
-
     folder = paths.images() / "containers" / key(version)
+    names = " and ".join(version.tagged(container) for container in version.containers)
+
+    def make(making: Path) -> None:
+        with progress.step(f"container images {names}"):
+            _make(version, making)
+
+    if folder.is_dir() and not _intact(folder):
+        progress.say(f"container images {names}: the archive in {folder} is damaged, made again")
+        shutil.rmtree(folder)
     building.made_once(folder, make)
-    facts = json.loads((folder / "image.json").read_text())
-    return ContainerImage(facts["name"], facts["digest"], folder / "image.tar")
+    return ContainerImages(folder / "images.tar", _facts(folder)["digests"])
+
+
+def _recipe_folder(container: Container) -> Path:
+    return paths.CONTAINERS / container.recipe
+
+
+def _recipe_files(container: Container) -> list[Path]:
+    """Return what goes into an image out of the recipe's folder."""
+    return sorted(file for file in _recipe_folder(container).iterdir() if file.suffix != ".rst")
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "images.json").read_text())
+
+
+def _intact(folder: Path) -> bool:
+    """Tell whether the archive still is what was once written."""
+    archive = folder / "images.tar"
+    return archive.is_file() and _sha256(archive) == _facts(folder)["sha256"]
 
 
 def _make(version: Version, folder: Path) -> None:
-    recipe = yaml.safe_load((recipe_folder(version) / "recipe.yaml").read_text())
     root = folder / "root"
-    log = building.log_of(folder)
-    packages = _download(version, recipe["packages"], folder / "apt", log)
-    _unpack(packages, root, log)
-    _initialise(version, root, log)
-    digest = _pack(version.tagged(version.database), recipe, root, folder, log)
-    shutil.rmtree(root)
-    shutil.rmtree(folder / "apt")
-    facts = {"name": version.tagged(version.database), "digest": digest}
-    (folder / "image.json").write_text(json.dumps(facts))
-
-
-def _download(version: Version, tools: list[str], folder: Path, log: Path) -> list[Path]:
-    """Have apt pick and fetch packages and all they depend on, as if none were installed."""
-    archives = folder / "archives"
-    for needed in (folder / "lists" / "partial", archives / "partial"):
-        needed.mkdir(parents=True)
-    (folder / "status").touch()
-    mirror = building.require_mirror()
-    sources = folder / "sources.list"
-    sources.write_text(f"deb [signed-by={KEYRING}] {mirror} {version.database.suite} main\n")
-    settings = {
-        "Dir::Etc::SourceList": sources,
-        "Dir::Etc::SourceParts": "/dev/null",
-        "Dir::Etc::Preferences": "/dev/null",
-        "Dir::Etc::PreferencesParts": "/dev/null",
-        "Dir::State": folder,
-        "Dir::State::Lists": folder / "lists",
-        "Dir::State::Status": folder / "status",
-        "Dir::Cache": folder,
-        "Dir::Cache::Archives": archives,
-        "APT::Sandbox::User": "root",
-        "APT::Install-Recommends": "false",
-        "Acquire::Languages": "none",
-        "Debug::NoLocking": "true",
+    images: list[_Image] = []
+    made: tuple[Path, ...] = ()
+    for container in version.containers:
+        if container.recipe is None:
+            images.append(_fetched(version, container, folder))
+        else:
+            # The backup's image is the database's and one more layer.
+            image = _image_of_packages(version, container, root, made)
+            made = image.layers
+            images.append(image)
+    archive = folder / "images.tar"
+    _pack(images, archive)
+    facts = {
+        "digests": {image.name: f"sha256:{image.digest}" for image in images},
+        "sha256": _sha256(archive),
+        "inputs": inputs(version),
     }
-    apt = ["apt-get", "--quiet", *(f"--option={name}={value}" for name, value in settings.items())]
-    what = f"Fetching the packages of {version.tagged(version.database)}"
-    commands.run([*apt, "update"], log=log, what=what)
-    wanted = [*tools, *version.database.packages]
-    install = ["install", "--yes", "--download-only", *wanted]
-    commands.run([*apt, *install], log=log, what=what)
-    return sorted(archives.glob("*.deb"))
+    (folder / "images.json").write_text(json.dumps(facts, indent=2) + "\n")
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry not in (archive, folder / "images.json"):
+            entry.unlink()
 
 
-def _unpack(packages: list[Path], root: Path, log: Path) -> None:
-    def unpack(package: Path) -> None:
-        commands.run(["dpkg-deb", "--extract", package, root], log=log, what="Unpacking a package")
+def _image_of_packages(
+    version: Version, container: Container, root: Path, below: tuple[Path, ...]
+) -> _Image:
+    """Make an image in ``root``, where that of the layers below has been made already."""
+    name = version.tagged(container)
+    log = building.log_of(root.parent)
+    recipe = yaml.safe_load((_recipe_folder(container) / "recipe.yaml").read_text())
+    wanted = [*recipe["packages"], *container.packages]
+    packages = debian.ensure_packages(container.suite, wanted, log=log)
+    unpacked = root.parent / "unpacked"
+    unpacked.mkdir(exist_ok=True)
+    new = [package for package in packages if not (unpacked / package.name).exists()]
+    debian.unpack(new, root, log=log)
+    for package in new:
+        (unpacked / package.name).touch()
+    if container is version.backup:
+        _add_backup_program(root)
+    _initialise(version, container, root, log)
+    layer = _pack_layer(root, below[-1] if below else None, recipe["exclude"], log, name)
+    layers = (*below, layer)
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "created": _CREATED,
+        "config": recipe["config"],
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.stem}" for layer in layers]},
+    }
+    return _Image(name, json.dumps(config, sort_keys=True).encode(), layers)
 
-    # base-files has the links of / into /usr, which the others need to be there.
-    packages = sorted(packages, key=lambda package: not package.name.startswith("base-files_"))
-    unpack(packages[0])
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(unpack, packages[1:]))
+
+def _add_backup_program(root: Path) -> None:
+    python = min(root.glob("usr/bin/python3.[0-9]*")).name.removeprefix("python")
+    program = backup_program.ensure_backup_program(python)
+    shutil.copytree(program, root / "opt/trove", dirs_exist_ok=True)
 
 
-def _initialise(version: Version, root: Path, log: Path) -> None:
-    shutil.copy(recipe_folder(version) / "entrypoint", root / "usr/bin/entrypoint")
-    shutil.copy(recipe_folder(version) / "initialise", root / "initialise")
-    what = f"Preparing the data directory of {version.tagged(version.database)}"
+def _initialise(version: Version, container: Container, root: Path, log: Path) -> None:
+    """Have the recipe finish the root folder, and say which version is in it."""
+    name = version.tagged(container)
+    for file in _recipe_files(container):
+        if file.name not in ("initialise", "recipe.yaml"):
+            shutil.copy(file, root / "usr/bin" / file.name)
+    shutil.copy(_recipe_folder(container) / "initialise", root / "initialise")
     argv = ["sh", "-eu", "-c", _INITIALISE, root]
     environment = {"PATH": building.search_path()}
+    what = f"Finishing the content of {name}"
     commands.run(building.isolated(argv), log=log, what=what, env=environment, timeout=300)
     (root / "initialise").unlink()
     found = (root / "VERSION").read_text().strip()
     (root / "VERSION").unlink()
     if not f"{found}.".startswith(f"{version.name}."):
         raise ScenarioError(
-            f"Debian {version.database.suite} has {version.database.image} {found} now, "
+            f"Debian {container.suite} has {container.image} {found} now, "
             f"not {version.name}: change the suite or the version in integration/datastores.yaml."
         )
 
 
-def _pack(name: str, recipe: dict[str, Any], root: Path, folder: Path, log: Path) -> str:
-    """Write ``image.tar`` as ``docker save`` would; return the image's ID."""
-    layer = folder / "layer.tar"
-    stable = ["--sort=name", "--mtime=@0", "--numeric-owner", "--sparse"]
-    left_out = [f"--exclude={pattern}" for pattern in (*recipe["exclude"], "./dev/*", "./proc/*")]
-    argv = ["tar", "--create", f"--file={layer}", f"--directory={root}", *stable, *left_out, "."]
-    commands.run(argv, log=log, what=f"Packing {name}")
-    with layer.open("rb") as content:
-        layer_digest = hashlib.file_digest(content, "sha256").hexdigest()
-    config = json.dumps(
+def _pack_layer(
+    root: Path, below: Path | None, excluded: Sequence[str], log: Path, name: str
+) -> Path:
+    """Write what is in ``root`` and not in the layers below; return the tar file."""
+    names = root.with_name("names")
+    names.write_bytes(b"\0".join(os.fsencode(entry) for entry in _changed(root, below)))
+    layer = root.with_name("layer")
+    stable = ["--no-recursion", "--mtime=@0", "--numeric-owner"]
+    left_out = [f"--exclude={pattern}" for pattern in (*_LEFT_OUT, *excluded)]
+    chosen = ["--null", "--verbatim-files-from", f"--files-from={names}"]
+    argv = ["tar", "--create", f"--file={layer}", f"--directory={root}", *stable, *left_out]
+    commands.run([*argv, *chosen], log=log, what=f"Packing {name}")
+    return layer.rename(layer.with_name(f"{_sha256(layer)}.tar"))
+
+
+def _changed(root: Path, below: Path | None) -> list[str]:
+    """Return the paths in ``root`` that are newer than the layer below was written."""
+    since = below.stat().st_mtime_ns if below else 0
+    found = ["."]
+    for folder, folders, files in os.walk(root):
+        found += [os.path.relpath(os.path.join(folder, name), root) for name in folders + files]
+    return sorted(
+        path if path == "." else f"./{path}"
+        for path in found
+        if (root / path).lstat().st_ctime_ns > since
+    )
+
+
+def _fetched(version: Version, container: Container, folder: Path) -> _Image:
+    """Fetch an image from its registry, as skopeo is set up for it on this machine."""
+    name = version.tagged(container)
+    log = building.log_of(folder)
+    repository, _, _tag = container.reference.rpartition(":")
+    source = f"{repository}@{container.digest}" if container.digest else container.reference
+    archive = folder / f"{container.image.replace('/', '-')}.fetched.tar"
+    platform = ["--override-os=linux", "--override-arch=amd64"]
+    try:
+        commands.run(
+            ["skopeo", *platform, "copy", f"docker://{source}", f"docker-archive:{archive}:{name}"],
+            log=log,
+            what=f"Fetching {source}",
+        )
+    except ScenarioError as error:
+        raise ScenarioError(
+            f"The container image {container.reference} can't be fetched from its registry: set "
+            "up a registry or a mirror of it for skopeo (registries.conf), or take a version that "
+            f"integration/datastores.yaml makes from Debian's packages. {error}"
+        ) from None
+    return _unpacked_image(name, archive)
+
+
+def _unpacked_image(name: str, archive: Path) -> _Image:
+    """Take the one image of an archive apart."""
+    with tarfile.open(archive) as packed:
+        (entry,) = json.load(packed.extractfile("manifest.json"))
+        config = packed.extractfile(entry["Config"]).read()
+        layers = []
+        for layer in entry["Layers"]:
+            file = archive.with_name("layer")
+            with packed.extractfile(layer) as inside, file.open("wb") as outside:
+                shutil.copyfileobj(inside, outside, 1024**2)
+            layers.append(file.rename(file.with_name(f"{_sha256(file)}.tar")))
+    archive.unlink()
+    return _Image(name, config, tuple(layers))
+
+
+def _pack(images: Iterable[_Image], archive: Path) -> None:
+    """Write one archive of several images; a layer that they share is in it once."""
+    index = [
         {
-            "architecture": "amd64",
-            "os": "linux",
-            "created": _CREATED,
-            "config": recipe["config"],
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},
-        },
-        sort_keys=True,
-    ).encode()
-    digest = hashlib.sha256(config).hexdigest()
-    index = [{"Config": f"{digest}.json", "RepoTags": [name], "Layers": [f"{layer_digest}.tar"]}]
-    with tarfile.open(folder / "image.tar", "w") as image:
-        _add(image, f"{digest}.json", config)
-        _add(image, "manifest.json", json.dumps(index).encode())
-        image.add(layer, arcname=f"{layer_digest}.tar")
-    layer.unlink()
-    return f"sha256:{digest}"
+            "Config": f"{image.digest}.json",
+            "RepoTags": [image.name],
+            "Layers": [layer.name for layer in image.layers],
+        }
+        for image in images
+    ]
+    with tarfile.open(archive, "w") as packed:
+        _add(packed, "manifest.json", json.dumps(index).encode())
+        for image in images:
+            _add(packed, f"{image.digest}.json", image.config)
+        for layer in dict.fromkeys(layer for image in images for layer in image.layers):
+            entry = tarfile.TarInfo(layer.name)
+            entry.size = layer.stat().st_size
+            with layer.open("rb") as file:
+                packed.addfile(entry, file)
 
 
-def _add(image: tarfile.TarFile, name: str, content: bytes) -> None:
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     entry = tarfile.TarInfo(name)
-    entry.size = len(content)
-    image.addfile(entry, io.BytesIO(content))
+    entry.size = len(data)
+    archive.addfile(entry, io.BytesIO(data))
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()

@@ -129,10 +129,9 @@ def _check_machine() -> None:
 
 
 def _make(target: Target, folder: Path) -> None:
-    container = containers.ensure_container_image(target.version)
+    container = containers.ensure_container_images(target.version)
     manifest = folder / "manifest.json"
-    facts = {**_facts(target), "container_image": asdict(container)}
-    facts["container_image"].pop("archive")
+    facts = {**_facts(target), "container_images": container.digests}
     manifest.write_text(json.dumps(facts, indent=2) + "\n")
     log = building.log_of(folder)
     with progress.step(f"disk image {target.name} (log: {log})"):
@@ -146,7 +145,7 @@ def _make(target: Target, folder: Path) -> None:
 
 def _build_disk(
     target: Target,
-    container: containers.ContainerImage,
+    container: containers.ContainerImages,
     manifest: Path,
     folder: Path,
     log: Path,
