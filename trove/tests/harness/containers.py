@@ -1,203 +1,287 @@
-"""Container images of the databases, made from Debian's packages without a docker daemon."""
+"""Container images of a datastore version, made or fetched without a docker daemon."""
 
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from trove.tests.common import commands, content, paths, progress
+from trove.tests.common import commands, content, paths, release
 from trove.tests.common.errors import ScenarioError
-from trove.tests.common.matrix import Version
-from trove.tests.harness import building
+from trove.tests.common.matrix import Container, Version
+from trove.tests.harness import backup_program, building, debian, store
+from trove.tests.harness.store import Recipe
 
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_ARCHIVE, _DIGESTS = "images.tar", "digests.json"
+
+# Raised when the same recipes and packages make other images, by what is done here.
+_REVISION = "1"
 
 # The same content makes the same image: no clock goes into it.
 _CREATED = "1970-01-01T00:00:00Z"
 
+# What no image needs, as `tar --exclude` takes it.
+_LEFT_OUT = (
+    "./dev/*",
+    "./proc/*",
+    "./usr/lib/x86_64-linux-gnu/faketime",
+    "./usr/lib/x86_64-linux-gnu/gconv/*",
+    "./usr/share/doc/*",
+    "./usr/share/info/*",
+    "./usr/share/lintian/*",
+    "./usr/share/locale/*",
+    "./usr/share/man/*",
+    "./var/cache/*",
+)
+
+# Without a network, and with the same addresses in memory each time: what a recipe does
+# depends on its packages alone.
 _INITIALISE = """
 mount --rbind /dev "$0/dev"
 mount -t proc proc "$0/proc"
-exec chroot "$0" /initialise
+exec unshare --net setarch --addr-no-randomize chroot "$0" /initialise
 """
 
 
 @dataclass(frozen=True)
-class ContainerImage:
-    """An image as ``docker load`` takes it.
+class ContainerImages:
+    """The container images of a datastore version, as ``docker load`` takes them.
+
+    Attributes:
+        archive: one tar file with all of them, as ``docker save`` writes it.
+        digests: name and tag of each to its ID, ``sha256:…``.
+    """
+
+    archive: Path
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Image:
+    """An image in pieces.
 
     Attributes:
         name: repository and tag.
-        digest: the image's ID, ``sha256:…``.
-        archive: the tar file.
+        config: its configuration, as JSON; the hash of it is the image's ID.
+        layers: its layers' tar files, the lowest first, each named by its hash.
     """
 
     name: str
-    digest: str
-    archive: Path
+    config: bytes
+    layers: tuple[Path, ...]
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.config).hexdigest()
 
 
-def recipe_folder(version: Version) -> Path:
-    """Return the folder that says how the image of ``version`` is made."""
-    return paths.CONTAINERS / version.database.recipe
+def recipe(version: Version) -> Recipe:
+    """Return what the images of ``version`` are made of."""
+    inputs = {}
+    for container in version.containers:
+        name = version.tagged(container)
+        if container.recipe is None:
+            inputs[name] = container.digest or f"{container.reference}, whatever that is"
+            continue
+        inputs[name] = f"suite {container.suite}: {', '.join(container.packages)}"
+        for file in _recipe_files(container):
+            inputs[f"containers/{container.recipe}/{file.name}"] = store.hashed(file)
+    if any(container.recipe for container in version.containers):
+        inputs["way of packing"] = _REVISION
+    if version.backup and version.backup.recipe:
+        inputs["trove"] = release.load().trove
+        inputs["constraints"] = store.hashed(release.CONSTRAINTS)
+    return Recipe("container images", f"{version.database.image}-{version.name}", inputs)
 
 
-def key(version: Version) -> str:
-    """Return a hash of all that goes into the image of ``version``."""
-    facts = {"name": version.tagged(version.database), **asdict(version.database)}
-    return content.key([json.dumps(facts, sort_keys=True), recipe_folder(version), Path(__file__)])
-
-
-def ensure_container_image(version: Version) -> ContainerImage:
-    """Return the container image of a datastore version, made if need be.
+def ensure_container_images(version: Version) -> ContainerImages:
+    """Return the container images of a datastore version, made or fetched if need be.
 
     Raises:
-        ScenarioError: it can't be made here, or the suite has another version.
+        ScenarioError: they can't be had here, or the suite has another version.
     """
+    folder = store.ensure(recipe(version), lambda making: _make(version, making))
+    return ContainerImages(folder / _ARCHIVE, json.loads((folder / _DIGESTS).read_text()))
 
-    def make(folder: Path) -> None:
-        with progress.step(f"container image {version.tagged(version.database)}"):
-            _make(version, folder)
 
-    folder = paths.images() / "containers" / key(version)
-    building.made_once(folder, make)
-    facts = json.loads((folder / "image.json").read_text())
-    return ContainerImage(facts["name"], facts["digest"], folder / "image.tar")
+def _recipe_folder(container: Container) -> Path:
+    return paths.CONTAINERS / container.recipe
+
+
+def _recipe_files(container: Container) -> list[Path]:
+    """Return what goes into an image out of the recipe's folder."""
+    return sorted(file for file in _recipe_folder(container).iterdir() if file.suffix != ".rst")
 
 
 def _make(version: Version, folder: Path) -> None:
-    recipe = yaml.safe_load((recipe_folder(version) / "recipe.yaml").read_text())
     root = folder / "root"
-    log = building.log_of(folder)
-    packages = _download(version, recipe["packages"], folder / "apt", log)
-    _unpack(packages, root, log)
-    _initialise(version, root, log)
-    digest = _pack(version.tagged(version.database), recipe, root, folder, log)
-    shutil.rmtree(root)
-    shutil.rmtree(folder / "apt")
-    facts = {"name": version.tagged(version.database), "digest": digest}
-    (folder / "image.json").write_text(json.dumps(facts))
+    images: list[_Image] = []
+    made: tuple[Path, ...] = ()
+    for container in version.containers:
+        if container.recipe is None:
+            images.append(_fetched(version, container, folder))
+        else:
+            # The backup's image is the database's and one more layer.
+            image = _image_of_packages(version, container, root, made)
+            made = image.layers
+            images.append(image)
+    _pack(images, folder / _ARCHIVE)
+    digests = {image.name: f"sha256:{image.digest}" for image in images}
+    (folder / _DIGESTS).write_text(json.dumps(digests, indent=2) + "\n")
+    building.keep_only(folder, {_ARCHIVE, _DIGESTS})
 
 
-def _download(version: Version, tools: list[str], folder: Path, log: Path) -> list[Path]:
-    """Have apt pick and fetch packages and all they depend on, as if none were installed."""
-    archives = folder / "archives"
-    for needed in (folder / "lists" / "partial", archives / "partial"):
-        needed.mkdir(parents=True)
-    (folder / "status").touch()
-    mirror = building.require_mirror()
-    sources = folder / "sources.list"
-    sources.write_text(f"deb [signed-by={KEYRING}] {mirror} {version.database.suite} main\n")
-    settings = {
-        "Dir::Etc::SourceList": sources,
-        "Dir::Etc::SourceParts": "/dev/null",
-        "Dir::Etc::Preferences": "/dev/null",
-        "Dir::Etc::PreferencesParts": "/dev/null",
-        "Dir::State": folder,
-        "Dir::State::Lists": folder / "lists",
-        "Dir::State::Status": folder / "status",
-        "Dir::Cache": folder,
-        "Dir::Cache::Archives": archives,
-        "APT::Sandbox::User": "root",
-        "APT::Install-Recommends": "false",
-        "Acquire::Languages": "none",
-        "Debug::NoLocking": "true",
+def _image_of_packages(
+    version: Version, container: Container, root: Path, below: tuple[Path, ...]
+) -> _Image:
+    """Make an image in ``root``, where that of the layers below has been made already."""
+    name = version.tagged(container)
+    log = building.log_of(root.parent)
+    recipe = yaml.safe_load((_recipe_folder(container) / "recipe.yaml").read_text())
+    wanted = [*recipe["packages"], *container.packages]
+    packages = debian.ensure_packages(container.suite, wanted, log=log)
+    unpacked = root.parent / "unpacked"
+    unpacked.mkdir(exist_ok=True)
+    new = [package for package in packages if not (unpacked / package.name).exists()]
+    debian.unpack(new, root, log=log)
+    for package in new:
+        (unpacked / package.name).touch()
+    if container is version.backup:
+        _add_backup_program(root)
+    _initialise(version, container, root, log)
+    layer = _pack_layer(root, below[-1] if below else None, recipe["exclude"], log, name)
+    layers = (*below, layer)
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "created": _CREATED,
+        "config": recipe["config"],
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.stem}" for layer in layers]},
     }
-    apt = ["apt-get", "--quiet", *(f"--option={name}={value}" for name, value in settings.items())]
-    what = f"Fetching the packages of {version.tagged(version.database)}"
-    commands.run([*apt, "update"], log=log, what=what)
-    wanted = [*tools, *version.database.packages]
-    install = ["install", "--yes", "--download-only", *wanted]
-    commands.run([*apt, *install], log=log, what=what)
-    return sorted(archives.glob("*.deb"))
+    return _Image(name, json.dumps(config, sort_keys=True).encode(), layers)
 
 
-def _unpack(packages: list[Path], root: Path, log: Path) -> None:
-    def unpack(package: Path) -> None:
-        commands.run(["dpkg-deb", "--extract", package, root], log=log, what="Unpacking a package")
-
-    # base-files has the links of / into /usr, which the others need to be there.
-    packages = sorted(packages, key=lambda package: not package.name.startswith("base-files_"))
-    unpack(packages[0])
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(unpack, packages[1:]))
+def _add_backup_program(root: Path) -> None:
+    python = min(root.glob("usr/bin/python3.[0-9]*")).name.removeprefix("python")
+    program = backup_program.ensure_backup_program(python)
+    shutil.copytree(program, root / "opt/trove", dirs_exist_ok=True)
 
 
-def _initialise(version: Version, root: Path, log: Path) -> None:
-    shutil.copy(recipe_folder(version) / "entrypoint", root / "usr/bin/entrypoint")
-    shutil.copy(recipe_folder(version) / "initialise", root / "initialise")
-    what = f"Preparing the data directory of {version.tagged(version.database)}"
+def _initialise(version: Version, container: Container, root: Path, log: Path) -> None:
+    """Have the recipe finish the root folder, and say which version is in it."""
+    name = version.tagged(container)
+    for file in _recipe_files(container):
+        if file.name not in ("initialise", "recipe.yaml"):
+            shutil.copy(file, root / "usr/bin" / file.name)
+    shutil.copy(_recipe_folder(container) / "initialise", root / "initialise")
     argv = ["sh", "-eu", "-c", _INITIALISE, root]
     environment = {"PATH": building.search_path()}
+    what = f"Finishing the content of {name}"
     commands.run(building.isolated(argv), log=log, what=what, env=environment, timeout=300)
     (root / "initialise").unlink()
     found = (root / "VERSION").read_text().strip()
     (root / "VERSION").unlink()
     if not f"{found}.".startswith(f"{version.name}."):
         raise ScenarioError(
-            f"Debian {version.database.suite} has {version.database.image} {found} now, "
+            f"Debian {container.suite} has {container.image} {found} now, "
             f"not {version.name}: change the suite or the version in integration/datastores.yaml."
         )
 
 
-def _pack(name: str, recipe: dict[str, Any], root: Path, folder: Path, log: Path) -> str:
-    """Write ``image.tar`` as ``docker save`` would; return the image's ID."""
-    layer = folder / "layer.tar"
-    stable = ["--sort=name", "--mtime=@0", "--numeric-owner", "--sparse"]
-    left_out = [f"--exclude={pattern}" for pattern in (*recipe["exclude"], "./dev/*", "./proc/*")]
-    argv = ["tar", "--create", f"--file={layer}", f"--directory={root}", *stable, *left_out, "."]
-    commands.run(argv, log=log, what=f"Packing {name}")
-    with layer.open("rb") as content:
-        layer_digest = hashlib.file_digest(content, "sha256").hexdigest()
-    config = json.dumps(
-        {
-            "architecture": "amd64",
-            "os": "linux",
-            "created": _CREATED,
-            "config": recipe["config"],
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},
-        },
-        sort_keys=True,
-    ).encode()
-    digest = hashlib.sha256(config).hexdigest()
-    index = [{"Config": f"{digest}.json", "RepoTags": [name], "Layers": [f"{layer_digest}.tar"]}]
-    with tarfile.open(folder / "image.tar", "w") as image:
-        _add(image, f"{digest}.json", config)
-        _add(image, "manifest.json", json.dumps(index).encode())
-        image.add(layer, arcname=f"{layer_digest}.tar")
-    layer.unlink()
-    return f"sha256:{digest}"
+def _pack_layer(
+    root: Path, below: Path | None, excluded: Sequence[str], log: Path, name: str
+) -> Path:
+    """Write what is in ``root`` and not in the layers below; return the tar file."""
+    names = root.with_name("names")
+    names.write_bytes(b"\0".join(os.fsencode(entry) for entry in _changed(root, below)))
+    layer = root.with_name("layer")
+    stable = ["--no-recursion", "--mtime=@0", "--numeric-owner"]
+    left_out = [f"--exclude={pattern}" for pattern in (*_LEFT_OUT, *excluded)]
+    chosen = ["--null", "--verbatim-files-from", f"--files-from={names}"]
+    argv = ["tar", "--create", f"--file={layer}", f"--directory={root}", *stable, *left_out]
+    commands.run([*argv, *chosen], log=log, what=f"Packing {name}")
+    return layer.rename(layer.with_name(f"{content.digest(layer)}.tar"))
 
 
-def _add(image: tarfile.TarFile, name: str, content: bytes) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.size = len(content)
-    image.addfile(entry, io.BytesIO(content))
-
-
-# shim
-from trove.tests.harness import store
-
-
-@dataclass(frozen=True)
-class ContainerImages:
-    archive: Path
-    digests: dict[str, str]
-
-
-def recipe(version: Version) -> store.Recipe:
-    return store.Recipe(
-        "container images", version.database.image + "-" + version.name, {"all": "#" + key(version)}
+def _changed(root: Path, below: Path | None) -> list[str]:
+    """Return the paths in ``root`` that are newer than the layer below was written."""
+    since = below.stat().st_mtime_ns if below else 0
+    found = ["."]
+    for folder, folders, files in os.walk(root):
+        found += [os.path.relpath(os.path.join(folder, name), root) for name in folders + files]
+    return sorted(
+        path if path == "." else f"./{path}"
+        for path in found
+        if (root / path).lstat().st_ctime_ns > since
     )
 
 
-def ensure_container_images(version: Version) -> ContainerImages:
-    image = ensure_container_image(version)
-    return ContainerImages(image.archive, {image.name: image.digest})
+def _fetched(version: Version, container: Container, folder: Path) -> _Image:
+    """Fetch an image from its registry, as skopeo is set up for it on this machine."""
+    name = version.tagged(container)
+    log = building.log_of(folder)
+    repository, _, _tag = container.reference.rpartition(":")
+    source = f"{repository}@{container.digest}" if container.digest else container.reference
+    archive = folder / f"{container.image.replace('/', '-')}.fetched.tar"
+    platform = ["--override-os=linux", "--override-arch=amd64"]
+    try:
+        commands.run(
+            ["skopeo", *platform, "copy", f"docker://{source}", f"docker-archive:{archive}:{name}"],
+            log=log,
+            what=f"Fetching {source}",
+        )
+    except ScenarioError as error:
+        raise ScenarioError(
+            f"The container image {container.reference} can't be fetched from its registry: set "
+            "up a registry or a mirror of it for skopeo (registries.conf), or take a version that "
+            f"integration/datastores.yaml makes from Debian's packages. {error}"
+        ) from None
+    return _unpacked_image(name, archive)
+
+
+def _unpacked_image(name: str, archive: Path) -> _Image:
+    """Take the one image of an archive apart."""
+    with tarfile.open(archive) as packed:
+        (entry,) = json.load(packed.extractfile("manifest.json"))
+        config = packed.extractfile(entry["Config"]).read()
+        layers = []
+        for layer in entry["Layers"]:
+            file = archive.with_name("layer")
+            with packed.extractfile(layer) as inside, file.open("wb") as outside:
+                shutil.copyfileobj(inside, outside, 1024**2)
+            layers.append(file.rename(file.with_name(f"{content.digest(file)}.tar")))
+    archive.unlink()
+    return _Image(name, config, tuple(layers))
+
+
+def _pack(images: Iterable[_Image], archive: Path) -> None:
+    """Write one archive of several images; a layer that they share is in it once."""
+    index = [
+        {
+            "Config": f"{image.digest}.json",
+            "RepoTags": [image.name],
+            "Layers": [layer.name for layer in image.layers],
+        }
+        for image in images
+    ]
+    with tarfile.open(archive, "w") as packed:
+        _add(packed, "manifest.json", json.dumps(index).encode())
+        for image in images:
+            _add(packed, f"{image.digest}.json", image.config)
+        for layer in dict.fromkeys(layer for image in images for layer in image.layers):
+            entry = tarfile.TarInfo(layer.name)
+            entry.size = layer.stat().st_size
+            with layer.open("rb") as file:
+                packed.addfile(entry, file)
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(data)
+    archive.addfile(entry, io.BytesIO(data))

@@ -63,7 +63,7 @@ def recipe(target: Target, *, tuned: bool = True) -> Recipe:
     elements = _elements(tuned)
     inputs = {
         "guest layer": f"#{layers.guest_layer(target.distro, tuned=tuned).key}",
-        "container images": f"#{containers.key(target.version)}",
+        "container images": f"#{containers.recipe(target.version).key}",
         "elements": " ".join(elements),
         "series": release.load().series,
         "way of building": _REVISION,
