@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from trove.tests.common import kvm, progress
+from trove.tests.common import progress, qemu
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded.containers import probe
 
@@ -36,7 +36,7 @@ class Hypervisor:
 KINDS = {
     kind.name: kind
     for kind in (
-        Hypervisor(name="kvm", virt_type="kvm", cpu_mode="host-passthrough", fault=kvm.fault),
+        Hypervisor(name="kvm", virt_type="kvm", cpu_mode="host-passthrough", fault=qemu.kvm_fault),
         Hypervisor(
             name="lxc",
             uri="lxc:///system",
@@ -45,14 +45,11 @@ KINDS = {
             containers=True,
             fault=probe.fault,
         ),
-        # Everything QEMU can emulate but wide vectors, five-level paging and "fast"
-        # string copies, which it does byte by byte: a guest that finds them uses
-        # them, and emulating them is slower than doing without.
         Hypervisor(
             name="qemu",
             virt_type="qemu",
             cpu_mode="host-model",
-            cpu_flags="-la57,-avx,-avx2,-erms",
+            cpu_flags=qemu.EMULATED_WITHOUT,
             fault=lambda: None,
         ),
     )

@@ -212,14 +212,8 @@ def _pack_layer(
 def _changed(root: Path, below: Path | None) -> list[str]:
     """Return the paths in ``root`` that are newer than the layer below was written."""
     since = below.stat().st_mtime_ns if below else 0
-    found = ["."]
-    for folder, folders, files in os.walk(root):
-        found += [os.path.relpath(os.path.join(folder, name), root) for name in folders + files]
-    return sorted(
-        path if path == "." else f"./{path}"
-        for path in found
-        if (root / path).lstat().st_ctime_ns > since
-    )
+    found = [path for path in root.rglob("*") if path.lstat().st_ctime_ns > since]
+    return [".", *sorted(f"./{path.relative_to(root)}" for path in found)]
 
 
 def _fetched(version: Version, container: Container, folder: Path) -> _Image:

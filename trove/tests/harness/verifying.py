@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trove.tests.common import commands, kvm, machine, paths, progress
+from trove.tests.common import commands, machine, paths, progress, qemu
 from trove.tests.common.errors import ScenarioError
 from trove.tests.common.matrix import Target
 from trove.tests.harness import guest_agent, sql
@@ -31,8 +31,7 @@ _PROCESSORS = 2
 _RAM_MB = 1536
 _PROGRAMS = ("qemu-system-x86_64", "genisoimage", "setpriv")
 _SCRIPT = Path(__file__).with_name("guest_script.py")
-# As the embedded cloud has guests emulated; see its module ``hypervisor``.
-_PROCESSOR = {"kvm": "host", "tcg": "max,-la57,-avx,-avx2,-erms"}
+_PROCESSOR = {"kvm": "host", "tcg": f"max,{qemu.EMULATED_WITHOUT}"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def verify(
             console's last lines and its path.
     """
     _require_programs()
-    accelerator = accelerator or ("tcg" if kvm.fault() else "kvm")
+    accelerator = accelerator or ("tcg" if qemu.kvm_fault() else "kvm")
     log = (logs or paths.home() / "logs") / f"verify-{image.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     password = new_password()

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from trove.tests.common import kvm, machine, matrix
+from trove.tests.common import machine, matrix, qemu
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import guest_agent, sql, verifying
 from trove.tests.unit.fakes import guest_image
@@ -175,7 +175,7 @@ def boot(image, target, tmp_path, monkeypatch):
     monkeypatch.setattr(verifying.commands, "run", lambda *_, **__: None)
     monkeypatch.setattr(verifying, "_require_programs", lambda: None)
     monkeypatch.setattr(verifying, "new_password", lambda: SECRET)
-    monkeypatch.setattr(kvm, "fault", lambda: "there is no KVM")
+    monkeypatch.setattr(qemu, "kvm_fault", lambda: "there is no KVM")
     return verify
 
 
@@ -190,11 +190,11 @@ class TestVerify:
         assert str(verified) == "verified by kvm: agent after 20 s, sql after 55 s"
 
     def test_kvm_is_taken_where_it_runs_a_guest(self, boot, monkeypatch):
-        monkeypatch.setattr(kvm, "fault", lambda: None)
+        monkeypatch.setattr(qemu, "kvm_fault", lambda: None)
         assert boot()[0].accelerator == "kvm"
 
     def test_emulation_can_be_asked_for(self, boot, monkeypatch):
-        monkeypatch.setattr(kvm, "fault", lambda: None)
+        monkeypatch.setattr(qemu, "kvm_fault", lambda: None)
         assert boot(accelerator="tcg")[0].accelerator == "tcg"
 
     def test_the_password_is_in_no_command_line(self, boot):

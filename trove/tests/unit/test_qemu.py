@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from trove.tests.common import kvm
+from trove.tests.common import qemu
 
 
 @pytest.fixture
 def probe(tmp_path, monkeypatch):
     """Sets how QEMU ends on the probe guest, on a machine that has the device."""
-    monkeypatch.setattr(kvm, "_DEVICE", tmp_path)
+    monkeypatch.setattr(qemu, "_DEVICE", tmp_path)
 
     def ends(returncode=None, error=None):
         def run(*_, **__):
@@ -19,19 +19,19 @@ def probe(tmp_path, monkeypatch):
                 raise error
             return SimpleNamespace(returncode=returncode)
 
-        monkeypatch.setattr(kvm.subprocess, "run", run)
+        monkeypatch.setattr(qemu.subprocess, "run", run)
 
     return ends
 
 
 def test_no_device_no_kvm(tmp_path, monkeypatch):
-    monkeypatch.setattr(kvm, "_DEVICE", tmp_path / "absent")
-    assert kvm.fault() == "there is no KVM"
+    monkeypatch.setattr(qemu, "_DEVICE", tmp_path / "absent")
+    assert qemu.kvm_fault() == "there is no KVM"
 
 
 def test_the_value_that_the_guest_wrote_shows_that_it_ran(probe):
     probe(returncode=85)
-    assert kvm.fault() is None
+    assert qemu.kvm_fault() is None
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ def test_the_value_that_the_guest_wrote_shows_that_it_ran(probe):
 )
 def test_any_other_end_is_a_fault(probe, end):
     probe(**end)
-    assert kvm.fault() == "KVM runs no guest"
+    assert qemu.kvm_fault() == "KVM runs no guest"
