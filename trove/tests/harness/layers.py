@@ -34,6 +34,10 @@ _WITH_PACKAGES = (*_GUEST, "trove-datastore", "trove-image-registry")
 # Raised when the same elements make another image, by what is done here.
 _REVISION = "1"
 
+# Variables of the elements by which users may have other software in a layer.
+_DISTRO_CHOICES = ("DIB_UBUNTU_KERNEL",)
+_GUEST_CHOICES = ("DIB_TROVE_AGENT_PYTHON",)
+
 _DEBIAN = "debian-minimal"
 _ROOT = "root.tar.zst"
 
@@ -45,6 +49,7 @@ def distro_layer(distro: Distro, *, tuned: bool = True) -> Recipe:
         "distribution": " ".join(asdict(distro).values()),
         "elements": " ".join(elements),
         "packages": json.dumps(_packages(), sort_keys=True),
+        **_chosen(_DISTRO_CHOICES),
         **_builder(),
         **files_of(elements),
     }
@@ -59,6 +64,7 @@ def guest_layer(distro: Distro, *, tuned: bool = True) -> Recipe:
         "elements": " ".join(elements),
         "trove": release.load().trove,
         "constraints": store.hashed(release.CONSTRAINTS),
+        **_chosen(_GUEST_CHOICES),
         **_builder(),
         **files_of(("trove-layer-distro", "trove-layer", *elements)),
     }
@@ -149,6 +155,10 @@ def create(
 
 def _name(distro: Distro, tuned: bool) -> str:
     return distro.name if tuned else f"{distro.name}-untuned"
+
+
+def _chosen(names: Iterable[str]) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
 def _builder() -> dict[str, str]:

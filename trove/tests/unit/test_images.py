@@ -74,6 +74,19 @@ class TestKeys:
         # Where a database's image needs the constraints, too, is told by its own tests.
         assert changed(before, keys(target)) - {"container images"} == above
 
+    @pytest.mark.parametrize(
+        ("name", "lowest"),
+        [("DIB_UBUNTU_KERNEL", "distro layer"), ("DIB_TROVE_AGENT_PYTHON", "guest layer")],
+    )
+    def test_change_with_other_software_that_the_environment_asks_for(
+        self, target, monkeypatch, name, lowest
+    ):
+        monkeypatch.delenv(name, raising=False)
+        before = keys(target)
+        monkeypatch.setenv(name, "other")
+        order = ["distro layer", "guest layer", "disk", "bootable disk"]
+        assert changed(before, keys(target)) == set(order[order.index(lowest) :])
+
     def test_change_with_a_package_that_any_element_wants(self, tree, target):
         before = keys(target)
         a_file(tree).write_text("vim:\n")

@@ -1,2 +1,0 @@
-# Debian's kernel packages make no initial RAM disk then: trove-guest-tuning does.
-export INITRD=No
