@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -249,7 +249,12 @@ class _Guest:
 
 def reports_in(console: str) -> list[dict[str, Any]]:
     """Return what ``guest_script.py`` has told the console, as far as the lines are complete."""
-    return [json.loads(found) for found in re.findall(rf"{MARKER} (\{{.*\}})\r?\n", console)]
+    reports = []
+    for line in re.findall(rf"{MARKER} (\{{.*\}})\r?\n", console):
+        # The kernel may have written in between.
+        with suppress(json.JSONDecodeError):
+            reports.append(json.loads(line))
+    return reports
 
 
 def _talk(guest: _Guest, target: Target, port: int, password: str, timeout: float) -> None:
@@ -263,6 +268,8 @@ def _talk(guest: _Guest, target: Target, port: int, password: str, timeout: floa
                 kept = _keep(client)
         except (sql.CannotConnectError, sql.AccessRefusedError) as error:
             return State("no login", False, str(error))
+        except Exception as error:  # each driver has its own, and a database in order causes none
+            return State("failed", False, f"{type(error).__name__}: {error}")
         return State("there", True) if kept == 42 else State("failed", False, f"42 became {kept}")
 
     guest.wait(look, timeout, interval=0.5)
@@ -270,8 +277,8 @@ def _talk(guest: _Guest, target: Target, port: int, password: str, timeout: floa
 
 
 def _keep(client: sql.Connection) -> Any:
-    client.run("CREATE SCHEMA verification")
-    client.run("CREATE TABLE verification.kept (value INT)")
+    client.run("CREATE SCHEMA IF NOT EXISTS verification")
+    client.run("CREATE TABLE IF NOT EXISTS verification.kept (value INT)")
     client.run("INSERT INTO verification.kept VALUES (%s)", 42)
     return client.run("SELECT value FROM verification.kept")
 

@@ -126,6 +126,14 @@ class TestReports:
         assert verifying.reports_in('VERIFY {"stage": "agent", "sec') == []
         assert verifying.reports_in('VERIFY {"stage": "agent"}') == []
 
+    def test_a_line_that_the_kernel_wrote_into_does_not_count(self):
+        assert (
+            verifying.reports_in(
+                'VERIFY {"stage": "ag[1.2] veth up\nent"}\nVERIFY {"sta[1.2] "veth" up ge": 1}\n'
+            )
+            == []
+        )
+
 
 def told(**report):
     return f"{verifying.MARKER} {json.dumps(report)}\n"
@@ -236,6 +244,10 @@ class TestVerify:
     def test_a_database_that_answers_wrongly(self, boot):
         with pytest.raises(ScenarioError, match=r"Stage 'sql' was not reached.*42 became 41"):
             boot(answers=[41], timeout=60)
+
+    def test_a_database_that_fails(self, boot):
+        with pytest.raises(ScenarioError, match=r"Stage 'sql' was not reached.*ValueError: odd"):
+            boot(answers=[ValueError("odd")], timeout=60)
 
     def test_nothing_but_the_console_is_left(self, boot, tmp_path):
         boot()
