@@ -242,14 +242,11 @@ def _pack_layer(
 def _changed(root: Path, below: Path | None) -> list[str]:
     """Return the paths in ``root`` that are newer than the layer below was written."""
     since = below.stat().st_mtime_ns if below else 0
-    found = ["."]
+    found = [root]
     for folder, folders, files in os.walk(root):
-        found += [os.path.relpath(os.path.join(folder, name), root) for name in folders + files]
-    return sorted(
-        path if path == "." else f"./{path}"
-        for path in found
-        if (root / path).lstat().st_ctime_ns > since
-    )
+        found += [Path(folder, name) for name in folders + files]
+    changed = (path for path in found if path.lstat().st_ctime_ns > since)
+    return sorted("." if path == root else f"./{path.relative_to(root)}" for path in changed)
 
 
 def _fetched(version: Version, container: Container, folder: Path) -> _Image:

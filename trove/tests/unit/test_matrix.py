@@ -65,9 +65,7 @@ def test_unknown_names_are_answered_with_the_known_ones(names, sentence):
 
 def test_wrong_type_names_its_place(changed):
     path = changed("port: 5432", "port: many")
-    with pytest.raises(
-        ScenarioError, match=r"datastores\.postgresql\.port: 'many' is not of type"
-    ) as e:
+    with pytest.raises(ScenarioError, match=r"datastores\.postgresql\.port: 'many' is not of type") as e:
         matrix.load(path)
     assert f"line {line_of(path, 'port: many')}:" in str(e.value)
 
@@ -84,11 +82,7 @@ def test_unknown_word_names_its_place(changed):
     [
         ('default_version: "9.7"', 'default_version: "9.8"', "mysql.default_version: is none"),
         ("default_distro: debian-trixie", "default_distro: beos", "mysql.default_distro: is no"),
-        (
-            "debian-bookworm: []\n          ubuntu",
-            "beos: []\n          ubuntu",
-            "'beos' is not defined",
-        ),
+        ("debian-bookworm: []\n          ubuntu", "beos: []\n          ubuntu", "'beos' is not defined"),
     ],
 )
 def test_names_used_must_be_defined(changed, old, new, place):
