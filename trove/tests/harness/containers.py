@@ -212,8 +212,8 @@ def _pack_layer(
 def _changed(root: Path, below: Path | None) -> list[str]:
     """Return the paths in ``root`` that are newer than the layer below was written."""
     since = below.stat().st_mtime_ns if below else 0
-    found = [path for path in root.rglob("*") if path.lstat().st_ctime_ns > since]
-    return [".", *sorted(f"./{path.relative_to(root)}" for path in found)]
+    changed = (path for path in (root, *root.rglob("*")) if path.lstat().st_ctime_ns > since)
+    return sorted("." if path == root else f"./{path.relative_to(root)}" for path in changed)
 
 
 def _fetched(version: Version, container: Container, folder: Path) -> _Image:
