@@ -123,12 +123,13 @@ def _make(version: Version, folder: Path) -> None:
     root = folder / "root"
     images: list[_Image] = []
     made: tuple[Path, ...] = ()
+    unpacked: set[Path] = set()
     for container in version.containers:
         if container.recipe is None:
             images.append(_fetched(version, container, folder))
         else:
             # The backup's image is the database's and one more layer.
-            image = _image_of_packages(version, container, root, made)
+            image = _image_of_packages(version, container, root, made, unpacked)
             made = image.layers
             images.append(image)
     _pack(images, folder / _ARCHIVE)
@@ -138,20 +139,28 @@ def _make(version: Version, folder: Path) -> None:
 
 
 def _image_of_packages(
-    version: Version, container: Container, root: Path, below: tuple[Path, ...]
+    version: Version,
+    container: Container,
+    root: Path,
+    below: tuple[Path, ...],
+    unpacked: set[Path],
 ) -> _Image:
-    """Make an image in ``root``, where that of the layers below has been made already."""
+    """Make an image in ``root``, which holds what is in the layers below.
+
+    Args:
+        version: the version that the image is of.
+        container: which of its images.
+        root: folder to unpack in.
+        below: layers that were made from the same folder.
+        unpacked: package files in it; those that this image needs beside are added.
+    """
     name = version.tagged(container)
     log = building.log_of(root.parent)
     recipe = yaml.safe_load((_recipe_folder(container) / "recipe.yaml").read_text())
     wanted = [*recipe["packages"], *container.packages]
     packages = debian.ensure_packages(container.suite, wanted, log=log)
-    unpacked = root.parent / "unpacked"
-    unpacked.mkdir(exist_ok=True)
-    new = [package for package in packages if not (unpacked / package.name).exists()]
-    debian.unpack(new, root, log=log)
-    for package in new:
-        (unpacked / package.name).touch()
+    debian.unpack([file for file in packages if file not in unpacked], root, log=log)
+    unpacked.update(packages)
     if container is version.backup:
         _add_backup_program(root)
     _initialise(version, container, root, log)
