@@ -77,11 +77,14 @@ def hashed(path: Path) -> str:
 
 
 def hashed_files(folder: Path) -> dict[str, str]:
-    """Return the hash of each file in a folder of the tree, by its path below ``integration``."""
+    """Return the hash of each file in a folder of the tree, by its path below ``integration``.
+
+    What is written for people alone doesn't count.
+    """
     return {
         str(file.relative_to(folder.parents[1])): hashed(file)
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and "__pycache__" not in file.parts
+        if file.is_file() and file.suffix != ".rst" and "__pycache__" not in file.parts
     }
 
 
