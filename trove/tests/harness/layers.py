@@ -137,7 +137,6 @@ def create(
         "ELEMENTS_PATH": ":".join(map(str, sources)),
         "DIB_IMAGE_CACHE": str(scratch),
         "DIB_LOCKFILES": str(scratch),
-        "DIB_NO_TMPFS": "1",
         "DIB_JOURNAL_SIZE": "32",
         **environment,
     }
