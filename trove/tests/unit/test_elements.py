@@ -13,8 +13,8 @@ import pytest
 import yaml
 from diskimage_builder import element_dependencies
 
-from trove.tests.common import paths
-from trove.tests.harness import images, layers, matrix
+from trove.tests.common import matrix, paths
+from trove.tests.harness import images, layers
 
 ELEMENTS = sorted(path for path in paths.ELEMENTS.iterdir() if path.is_dir())
 OTHERS = Path(diskimage_builder.__path__[0]) / "elements"
