@@ -58,7 +58,7 @@ class Parameter:
 
     Attributes:
         name: the database's own name for it.
-        type: ``integer``, ``string`` or ``boolean``.
+        type: ``integer`` or ``string``: the API takes no other.
         restart_required: the database takes it at its start only.
         min: smallest value allowed, of an integer.
         max: largest value allowed, of an integer.
