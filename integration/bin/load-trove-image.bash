@@ -1,12 +1,1 @@
-#!/usr/bin/env bash
-# One of the three commands for guest images; what it does is in image_commands.py.
-set -euo pipefail
-
-here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
-python=$here/python
-if [ ! -x "$python" ]; then
-    # Not installed, but called in the tree.
-    python=${PYTHON:-python3}
-    export PYTHONPATH=${here%/integration/bin}${PYTHONPATH:+:$PYTHONPATH}
-fi
-exec "$python" -m trove.tests.harness.image_commands "$(basename "${BASH_SOURCE[0]}")" "$@"
+trove-image-builder.bash

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One of the three commands for guest images; what it does is in image_commands.py.
+# The three commands for guest images: which one it is, its name tells image_commands.py.
 set -euo pipefail
 
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
