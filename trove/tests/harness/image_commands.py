@@ -224,11 +224,21 @@ def _build(arguments: argparse.Namespace) -> Outcome:
 
 def _ensure(target: Target, bootable: bool) -> tuple[GuestImage, bool]:
     """Return the image, and whether it was there already."""
-    pending = [recipe for recipe in images.recipes(target, bootable=bootable) if store.why(recipe)]
-    if not pending or pending[-1] != images.recipes(target, bootable=bootable)[-1]:
-        return images.ensure_image(target, bootable=bootable), True
-    with progress.parts(f"guest image {target.name}", len(pending)):
-        return images.ensure_image(target, bootable=bootable), False
+    recipes = images.recipes(target, bootable=bootable)
+    there = _identity(recipes[-1].folder)
+    if there:
+        # Whether it is what was built is looked at once, when it is used.
+        image = images.ensure_image(target, bootable=bootable)
+    else:
+        missing = [recipe for recipe in recipes if not recipe.folder.is_dir()]
+        with progress.parts(f"guest image {target.name}", len(missing)):
+            image = images.ensure_image(target, bootable=bootable)
+    return image, there is not None and there == _identity(recipes[-1].folder)
+
+
+def _identity(folder: Path) -> int | None:
+    """Return what tells a folder from one of the same name that was made later."""
+    return folder.stat().st_ino if folder.is_dir() else None
 
 
 def _explain(target: Target, bootable: bool) -> Outcome:
