@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -23,7 +24,8 @@ _sink: Callable[[str], None] = _to_stderr
 
 
 _live: "Progress | None" = None
-_parts: "Parts | None" = None
+# Of the work that is going on here: another thread's work is another one.
+_parts: "ContextVar[Parts | None]" = ContextVar("parts", default=None)
 
 
 def send_lines_to(sink: Callable[[str], None]) -> None:
@@ -61,13 +63,14 @@ def part(label: str) -> Iterator[None]:
 
     Outside of any such work it is a step.
     """
-    if _parts is None:
+    work = _parts.get()
+    if work is None:
         with step(label):
             yield
     else:
         if not _live:
             say(f"{label} ...")
-        with _parts.part(label):
+        with work.part(label):
             yield
 
 
@@ -119,13 +122,14 @@ class Parts:
 @contextmanager
 def parts(label: str, total: int) -> Iterator[Parts]:
     """Show how far a work of ``total`` parts is: live on a terminal, elsewhere a line a part."""
-    global _live, _parts
+    global _live
     if _sink is not _to_stderr or not sys.stderr.isatty():
-        _parts = Parts(total)
+        work = Parts(total)
+        token = _parts.set(work)
         try:
-            yield _parts
+            yield work
         finally:
-            _parts = None
+            _parts.reset(token)
         return
     from rich import progress as display
     from rich.console import Console
@@ -140,8 +144,11 @@ def parts(label: str, total: int) -> Iterator[Parts]:
     )
     with display.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         shown.add_task(label, total=total, now="")
-        _live, _parts = shown, Parts(total, shown)
+        work = Parts(total, shown)
+        token = _parts.set(work)
+        _live = shown
         try:
-            yield _parts
+            yield work
         finally:
-            _live = _parts = None
+            _live = None
+            _parts.reset(token)

@@ -1,5 +1,6 @@
 """Guest images: built in layers from ``integration/elements``, and reused."""
 
+import contextvars
 import json
 import os
 import time
@@ -167,7 +168,9 @@ def _check_machine() -> None:
 
 def _make(target: Target, folder: Path, *, tuned: bool) -> None:
     with ThreadPoolExecutor(1) as aside:
-        made = aside.submit(containers.ensure_container_images, target.version)
+        # In a copy of the context: what is made aside is a part of the same work.
+        run = contextvars.copy_context().run
+        made = aside.submit(run, containers.ensure_container_images, target.version)
         guest = layers.ensure_guest_layer(target.distro, tuned=tuned)
         images = made.result()
     manifest = folder / "manifest.json"

@@ -1,11 +1,13 @@
 """What is kept of builds: reuse, damage, reasons to build again, removal."""
 
 import os
+import threading
 import time
 from datetime import timedelta
 
 import pytest
 
+from trove.tests.common import progress
 from trove.tests.harness import building, store
 from trove.tests.harness.store import Recipe
 
@@ -114,3 +116,17 @@ def test_what_is_in_the_making_stays(three):
     with building.FileLock(building.lock_of(recipe("oldest").folder).lock_file):
         store.prune(timedelta(0))
     assert kept() == ["oldest"]
+
+
+def test_what_is_made_counts_as_part_of_its_own_work_alone(capsys):
+    def elsewhere():
+        store.ensure(recipe("elsewhere"), fill)
+
+    with progress.parts("work", 1):
+        other = threading.Thread(target=elsewhere)
+        other.start()
+        other.join()
+        store.ensure(recipe("here"), fill)
+    told = capsys.readouterr().err
+    assert "guest layer here: 0.0 s (1 of 1, 100 %)" in told
+    assert "guest layer elsewhere: 0.0 s\n" in told
