@@ -75,7 +75,5 @@ def _prepare(names: EmbeddedCloud, target: Target) -> tuple[str, str]:
     admin, run = clients.connect(names.admin_cloud), Run.new()
     with run.own():
         image = images.ensure_image(target)
-        loaded = loading.find_image(admin, target, image.key) or loading.upload(
-            admin, target, image, run.journal, Timeouts()
-        )
+        loaded = loading.ensure_uploaded(admin, target, image, run.journal, Timeouts())
         return loaded, flavors.ensure(admin, FlavorSpec(), run.journal)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,7 @@ class Matrix:
         ]
 
 
+@cache
 def load(path: Path = MATRIX) -> Matrix:
     """Read the matrix and check it.
 

@@ -105,18 +105,30 @@ class Parts:
         begun = time.monotonic()
         self._show(self._now.append, name)
         yield
-        self._show(self._now.remove, name, done=1)
-        self._done += 1
+        done = self._show(self._now.remove, name, done=1)
         if not self._display:
-            far = f"{self._done} of {self._total}, {100 * self._done // self._total} %"
+            far = f"{done} of {self._total}, {100 * done // self._total} %"
             say(f"  {name}: {time.monotonic() - begun:.1f} s ({far})")
 
-    def _show(self, change: Callable[[str], None], name: str, done: int = 0) -> None:
+    def _show(self, change: Callable[[str], None], name: str, done: int = 0) -> int:
+        """Show a change; return how many parts are done with it."""
         with _lock:
             change(name)
+            self._done += done
             if self._display:
                 (work,) = self._display.task_ids
                 self._display.update(work, advance=done, now=", ".join(self._now))
+            return self._done
+
+
+@contextmanager
+def _current(work: Parts) -> Iterator[Parts]:
+    """Have what is done in the block count as parts of a work."""
+    token = _parts.set(work)
+    try:
+        yield work
+    finally:
+        _parts.reset(token)
 
 
 @contextmanager
@@ -124,12 +136,8 @@ def parts(label: str, total: int) -> Iterator[Parts]:
     """Show how far a work of ``total`` parts is: live on a terminal, elsewhere a line a part."""
     global _live
     if _sink is not _to_stderr or not sys.stderr.isatty():
-        work = Parts(total)
-        token = _parts.set(work)
-        try:
+        with _current(Parts(total)) as work:
             yield work
-        finally:
-            _parts.reset(token)
         return
     from rich import progress as display
     from rich.console import Console
@@ -144,11 +152,9 @@ def parts(label: str, total: int) -> Iterator[Parts]:
     )
     with display.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         shown.add_task(label, total=total, now="")
-        work = Parts(total, shown)
-        token = _parts.set(work)
         _live = shown
         try:
-            yield work
+            with _current(Parts(total, shown)) as work:
+                yield work
         finally:
             _live = None
-            _parts.reset(token)

@@ -1,6 +1,5 @@
 """Debian packages of any suite, fetched with apt and kept, without installing them."""
 
-import hashlib
 import re
 import time
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from trove.tests.common import commands, paths, progress
+from trove.tests.common import commands, content, paths, progress
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import building
 
@@ -125,9 +124,7 @@ def _remove_wrong(plan: list[Package], archives: Path) -> bool:
         if not file.is_file():
             complete = False
             continue
-        with file.open("rb") as content:
-            right = hashlib.file_digest(content, "sha256").hexdigest() == package.sha256
-        if not right:
+        if content.digest(file) != package.sha256:
             progress.say(f"{package.file} was damaged: fetched again")
             file.unlink()
             complete = False

@@ -44,7 +44,7 @@ _ROOT = "root.tar.zst"
 
 def distro_layer(distro: Distro, *, tuned: bool = True) -> Recipe:
     """Return the recipe of a distribution with all packages of a guest."""
-    elements = (distro.element, "cloud-init", *((_KERNEL,) if tuned else ()))
+    elements = _distro_elements(distro, tuned)
     inputs = {
         "distribution": " ".join(asdict(distro).values()),
         "elements": " ".join(elements),
@@ -80,12 +80,12 @@ def ensure_guest_layer(distro: Distro, *, tuned: bool = True) -> Path:
 
     def make_distro(folder: Path) -> None:
         _require_mirror(distro)
-        elements = [distro.element, "cloud-init", *([_KERNEL] if tuned else [])]
         extra = folder / "elements"
         _write_packages_element(extra / "trove-packages")
         environment = {"DIB_RELEASE": distro.release, **_mirrors(distro)}
         log = building.log_of(folder)
-        create(folder, [*elements, "trove-packages"], environment, log=log, extra_elements=extra)
+        elements = [*_distro_elements(distro, tuned), "trove-packages"]
+        create(folder, elements, environment, log=log, extra_elements=extra)
 
     def make_guest(folder: Path) -> None:
         below = store.ensure(distro_layer(distro, tuned=tuned), make_distro)
@@ -165,6 +165,10 @@ def _builder() -> dict[str, str]:
         "diskimage-builder": importlib.metadata.version("diskimage-builder"),
         "way of building": _REVISION,
     }
+
+
+def _distro_elements(distro: Distro, tuned: bool) -> list[str]:
+    return [distro.element, "cloud-init", *([_KERNEL] if tuned else [])]
 
 
 def _guest_elements(tuned: bool) -> list[str]:

@@ -87,6 +87,18 @@ def upload(
         return send(name, image.disk, image.disk_format, "bare", properties)
 
 
+def ensure_uploaded(
+    admin: Cloud, target: Target, image: GuestImage, journal: Journal, timeouts: Timeouts
+) -> str:
+    """Return the id of a guest image in Glance, uploaded unless it is there.
+
+    Raises:
+        ScenarioError: Glance doesn't take it; nothing of it stays there.
+    """
+    found = find_image(admin, target, image.key)
+    return found or upload(admin, target, image, journal, timeouts)
+
+
 def register(admin: Cloud, target: Target, image_id: str, journal: Journal) -> LoadedVersion:
     """Have Trove offer a target with this image, and with the matrix's parameters."""
     versions = admin.trove.mgmt_ds_versions
@@ -150,9 +162,7 @@ def load(
     Raises:
         ScenarioError: Glance or Trove doesn't take it.
     """
-    image_id = find_image(admin, target, image.key)
-    if image_id is None:
-        image_id = upload(admin, target, image, journal, timeouts)
+    image_id = ensure_uploaded(admin, target, image, journal, timeouts)
     return register(admin, target, image_id, journal)
 
 
@@ -260,12 +270,14 @@ def check_series(target: Target, image: GuestImage) -> None:
     )
 
 
+def _versions(admin: Cloud, datastore: str) -> list[Any]:
+    known = every(admin.trove.mgmt_ds_versions.list)
+    return [version for version in known if version.datastore_name == datastore]
+
+
 def _find_version(admin: Cloud, target: Target) -> Any:
-    wanted = target.datastore.name, version_name(target)
-    for version in every(admin.trove.mgmt_ds_versions.list):
-        if (version.datastore_name, version.name) == wanted:
-            return version
-    return None
+    versions = _versions(admin, target.datastore.name)
+    return next((each for each in versions if each.name == version_name(target)), None)
 
 
 def _register_parameters(admin: Cloud, version: str, parameters: tuple[Parameter, ...]) -> None:

@@ -1,13 +1,14 @@
 """What unit tests share: a world without the caller's environment."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from trove.tests.common import paths, progress
+from trove.tests.common import paths, progress, release
 from trove.tests.harness.run import Run
 from trove.tests.unit.fakes import Store
 
@@ -27,6 +28,18 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def _no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep progress lines of what is tested from the terminal."""
     monkeypatch.setattr(progress, "_sink", lambda line: print(line, file=sys.stderr))
+
+
+@pytest.fixture
+def tree(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A copy of all that images are made from."""
+    integration = tmp_path / "integration"
+    shutil.copytree(paths.INTEGRATION, integration)
+    monkeypatch.setattr(paths, "ELEMENTS", integration / "elements")
+    monkeypatch.setattr(paths, "CONTAINERS", integration / "containers")
+    monkeypatch.setattr(paths, "RELEASE", integration / "release")
+    monkeypatch.setattr(release, "CONSTRAINTS", integration / "release/constraints.txt")
+    return integration
 
 
 class FakeClock:

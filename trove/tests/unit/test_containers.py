@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import tarfile
 import time
@@ -14,16 +13,6 @@ import pytest
 from trove.tests.common import commands, matrix, paths, progress, release
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import building, containers, debian
-
-
-@pytest.fixture
-def tree(tmp_path, monkeypatch):
-    """A copy of all that images are made from."""
-    integration = tmp_path / "integration"
-    shutil.copytree(paths.INTEGRATION, integration)
-    monkeypatch.setattr(paths, "CONTAINERS", integration / "containers")
-    monkeypatch.setattr(release, "CONSTRAINTS", integration / "release/constraints.txt")
-    return integration
 
 
 def version(datastore, name=None):

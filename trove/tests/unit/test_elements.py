@@ -149,6 +149,12 @@ def test_a_distribution_is_one_that_packages_are_mapped_for(distro):
     assert distro.name == f"{name}-{release}"
 
 
+def test_a_layer_provides_what_is_in_it():
+    below = set(listed(paths.ELEMENTS / "trove-layer-distro", "element-provides"))
+    provided = set(listed(paths.ELEMENTS / "trove-layer-guest", "element-provides"))
+    assert provided == below | set(layers._GUEST)
+
+
 @each_distro
 def test_every_layer_has_the_elements_it_depends_on(distro):
     begun = with_dependencies([distro.element, "cloud-init", layers._KERNEL])

@@ -2,12 +2,11 @@
 
 import json
 import os
-import shutil
 import threading
 
 import pytest
 
-from trove.tests.common import matrix, paths, registries, release
+from trove.tests.common import matrix, registries
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import building, images, layers, store
 
@@ -15,18 +14,6 @@ from trove.tests.harness import building, images, layers, store
 @pytest.fixture
 def target():
     return matrix.load().select("mysql")
-
-
-@pytest.fixture
-def tree(tmp_path, monkeypatch):
-    """A copy of all that images are made from."""
-    integration = tmp_path / "integration"
-    shutil.copytree(paths.INTEGRATION, integration)
-    monkeypatch.setattr(paths, "ELEMENTS", integration / "elements")
-    monkeypatch.setattr(paths, "CONTAINERS", integration / "containers")
-    monkeypatch.setattr(paths, "RELEASE", integration / "release")
-    monkeypatch.setattr(release, "CONSTRAINTS", integration / "release/constraints.txt")
-    return integration
 
 
 @pytest.fixture
