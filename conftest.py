@@ -14,5 +14,6 @@ pytest_plugins = (
     "trove.tests.fixtures.networks",
     "trove.tests.fixtures.datastores",
     "trove.tests.fixtures.instances",
+    "trove.tests.fixtures.applicability",
     "trove.tests.fixtures.diagnostics",
 )

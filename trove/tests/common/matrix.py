@@ -73,6 +73,19 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Lack:
+    """Why there is no capability.
+
+    Attributes:
+        type: what skips for it are counted under.
+        text: the same, in words for whoever reads of the skip.
+    """
+
+    type: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Version:
     """One version of a datastore.
 
@@ -82,6 +95,7 @@ class Version:
         backup: that of its backup program; None where there are no backups.
         distros: the distributions it is offered on, and what was verified there.
         parameters: what a configuration group may set.
+        lacks: the capabilities, by the marks of tests, that it has not.
     """
 
     name: str
@@ -89,6 +103,7 @@ class Version:
     backup: Container | None
     distros: dict[str, tuple[str, ...]]
     parameters: tuple[Parameter, ...]
+    lacks: dict[str, Lack]
 
     @property
     def containers(self) -> tuple[Container, ...]:
@@ -113,7 +128,6 @@ class Datastore:
         default_distro: distribution taken when none is asked for.
         guest_ram_mb: memory that a guest needs at least, in MiB.
         guest_disk_gb: root disk that a guest needs at least, in GiB.
-        capabilities: what Trove can do with it.
         versions: its versions by name.
     """
 
@@ -125,7 +139,6 @@ class Datastore:
     default_distro: str
     guest_ram_mb: int
     guest_disk_gb: int
-    capabilities: tuple[str, ...]
     versions: dict[str, Version]
 
     @property
@@ -229,7 +242,6 @@ def _datastore(name: str, entry: dict[str, Any]) -> Datastore:
         default_distro=entry["default_distro"],
         guest_ram_mb=guest["ram_mb"],
         guest_disk_gb=guest["disk_gb"],
-        capabilities=tuple(entry["capabilities"]),
         versions={
             version: Version(
                 name=version,
@@ -237,6 +249,7 @@ def _datastore(name: str, entry: dict[str, Any]) -> Datastore:
                 backup=_container(facts["backup"]) if "backup" in facts else None,
                 distros={name: tuple(where) for name, where in facts["distros"].items()},
                 parameters=tuple(Parameter(**one) for one in facts["parameters"]),
+                lacks={name: Lack(**why) for name, why in facts.get("lacks", {}).items()},
             )
             for version, facts in entry["versions"].items()
         },

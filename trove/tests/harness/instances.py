@@ -23,7 +23,14 @@ from trove.tests.harness.journal import PREFIX, Entry
 from trove.tests.harness.paging import every
 from trove.tests.harness.redaction import new_password, remember
 from trove.tests.harness.run import Run
-from trove.tests.harness.sql import AccessRefusedError, CannotConnectError, Connection, Dialect
+from trove.tests.harness.sql import (
+    AccessRefusedError,
+    CannotConnectError,
+    Connection,
+    Dialect,
+    Login,
+    Server,
+)
 from trove.tests.harness.sweeper import GONE, delete_instance, wait_until_gone
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, wait_for
@@ -31,17 +38,12 @@ from trove.tests.harness.waiting import State, wait_for
 RUNNING = ("ACTIVE", "HEALTHY")
 FAILING = ("ERROR", "FAILED")
 CONNECT_INTERVAL = 1.0  # seconds between two attempts
-LOOK_INTERVAL = 3.0  # seconds; each look costs Trove a question to Nova and to Neutron
+LOOK_INTERVAL = 1.5  # seconds; each look costs Trove a question to Nova and to Neutron
+# A report of the guest's may have been on its way when the change was asked for: a state
+# counts when that many looks in a row have found it.
+STEADY = 3
 # No cloud has a volume of this many GiB, and Trove says so before it does anything.
 ABSURD_VOLUME_GB = 2**30
-
-
-@dataclass(frozen=True)
-class Login:
-    """A database user; the password is in no ``repr``."""
-
-    user: str
-    password: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -121,25 +123,70 @@ class InstanceFactory:
     timeouts: Timeouts
     run: Run
 
-    def request(self, what: str) -> "Instance":
+    def request(self, what: str, **more: Any) -> "Instance":
         """Ask Trove for an instance with a database and a user of it; don't wait.
 
         Args:
             what: part of the instance's name.
+            more: further arguments of python-troveclient's create call.
+
+        Raises:
+            ScenarioError: Trove refuses.
         """
-        name = self.run.name(what)
         login = Login("scenario", new_password())
         database = "scenario"
-        entry = self.run.journal.creating("instance", name)
         user = {
             "name": login.user,
             "password": login.password,
             "databases": [{"name": database}],
         }
+        request = self.spec.request() | {"databases": [{"name": database}], "users": [user]} | more
+        return self._ask(self.run.name(what), request, login, database)
+
+    def request_with_data_of(
+        self, source: "Instance", what: str, *, drop: tuple[str, ...] = (), **more: Any
+    ) -> "Instance":
+        """Ask Trove for an instance that begins with another's data; don't wait.
+
+        Args:
+            source: the instance whose databases and users it will have.
+            what: part of the instance's name.
+            drop: arguments that Trove takes from the source.
+            more: what says where the data is: ``restorePoint`` or ``replica_of``.
+        """
+        request = {k: v for k, v in self.spec.request().items() if k not in drop} | more
+        return self._ask(self.run.name(what), request, source.login, source.database)
+
+    def request_replicas(self, source: "Instance", count: int = 1) -> list["Instance"]:
+        """Ask Trove for replicas of an instance in one call; don't wait.
+
+        Trove calls several ``<name>-1``, ``<name>-2``, …, and returns one of them.
+        """
+        name = self.run.name("replica")
+        names = [f"{name}-{number}" for number in range(1, count + 1)] if count > 1 else [name]
+        request = {"nics": self.spec.request()["nics"], "replica_of": source.id}
+        entries = [self.run.journal.creating("instance", each) for each in names]
         try:
-            made = self.cloud.trove.instances.create(
-                name, **self.spec.request(), databases=[{"name": database}], users=[user]
+            self.cloud.trove.instances.create(name, **request, replica_count=count)
+        except trove_errors.ClientException:
+            for entry in entries:
+                self.run.journal.closed(entry, "refused")
+            raise
+        ids = {each.name: each.id for each in every(self.cloud.trove.instances.list)}
+        return [
+            Instance(
+                self,
+                self.run.journal.created(entry, ids[entry.name]),
+                source.login,
+                source.database,
             )
+            for entry in entries
+        ]
+
+    def _ask(self, name: str, request: dict[str, Any], login: Login, database: str) -> "Instance":
+        entry = self.run.journal.creating("instance", name)
+        try:
+            made = self.cloud.trove.instances.create(name, **request)
         except trove_errors.ClientException as error:
             self.run.journal.closed(entry, "refused")
             raise ScenarioError(f"Trove refuses to create instance {name}: {error}") from error
@@ -165,6 +212,7 @@ class Instance:
     def __init__(self, factory: InstanceFactory, entry: Entry, login: Login, database: str) -> None:
         self.cloud = factory.cloud
         self.spec = factory.spec
+        self.journal = factory.run.journal
         self.timeouts = factory.timeouts
         self.id = str(entry.id)
         self.name = entry.name
@@ -172,7 +220,6 @@ class Instance:
         self.database = database
         self.requested_at = time.monotonic()
         self._entry = entry
-        self._journal = factory.run.journal
         self._trail = trail(factory.run, self.name)
         self._last_state = ""
         self._made: dict[tuple[str, str], Callable[[], None]] = {}
@@ -255,6 +302,10 @@ class Instance:
         self.cloud.trove.instances.resize_volume(self.id, volume_gb)
         self.wait_until_healthy(self.timeouts.resize, hold=2)
 
+    def rename(self, name: str) -> None:
+        """Give the instance another name, in Trove."""
+        self.cloud.trove.instances.update(self.id, name=name)
+
     def delete(self, admin: Cloud | None = None) -> None:
         """Delete the instance and wait until Trove doesn't know it any more."""
         delete_instance(self.cloud, self.id, admin=admin)
@@ -263,7 +314,7 @@ class Instance:
             f"instance {self.name} is deleted",
             self.timeouts.gone,
         )
-        self._journal.closed(self._entry)
+        self.journal.closed(self._entry)
 
     @property
     def exists(self) -> bool:
@@ -382,41 +433,67 @@ class Instance:
     def create_configuration(self, values: dict[str, Any]) -> str:
         """Create a configuration group for instances like this one; returns its id."""
         name = f"{self.name}-{secrets.token_hex(2)}"
-        entry = self._journal.creating("configuration", name)
+        entry = self.journal.creating("configuration", name)
         group = self.cloud.trove.configurations.create(
             name,
             json.dumps(values),
             datastore=self.spec.datastore,
             datastore_version=self.spec.version,
         )
-        entry = self._journal.created(entry, group.id)
+        entry = self.journal.created(entry, group.id)
         self._made["configuration", group.id] = lambda: self._delete_configuration(entry)
         return group.id
 
     def _delete_configuration(self, entry: Entry) -> None:
         self.cloud.trove.configurations.delete(entry.id)
-        self._journal.closed(entry)
+        self.journal.closed(entry)
 
-    def attach(self, configuration: str) -> None:
-        """Attach a configuration group, and wait until it is in force."""
+    def attach(self, configuration: str) -> str:
+        """Attach a configuration group, and wait until the guest has it.
+
+        Returns:
+            ``HEALTHY`` where the database has it, too, else ``RESTART_REQUIRED``.
+        """
         self.cloud.trove.instances.update(self.id, configuration=configuration)
-        self._made["attached", configuration] = self.detach
-        self._wait_configured()
+        self._made["attached", configuration] = self._detach_for_good
+        return self.wait_until_configured()
 
-    def detach(self) -> None:
-        """Detach the configuration group, and wait until the defaults are in force."""
+    def detach(self) -> str:
+        """Detach the configuration group, and wait until the guest has the defaults.
+
+        Returns:
+            ``HEALTHY`` where the database has them, too, else ``RESTART_REQUIRED``.
+        """
         self.cloud.trove.instances.update(self.id, remove_configuration=True)
         for made in [key for key in self._made if key[0] == "attached"]:
             del self._made[made]
-        self._wait_configured()
+        return self.wait_until_configured()
 
-    def _wait_configured(self) -> None:
+    def wait_until_configured(self) -> str:
+        """Wait until a change of configuration is done; returns the status.
+
+        Trove says ``RESTART_REQUIRED`` while it hands the change to the guest, and goes
+        on saying it if the database takes the change at its next start only.
+        """
+        done = ("HEALTHY", "RESTART_REQUIRED")
+
+        def look() -> State:
+            status = self.status
+            return State(status, status in done)
+
         wait_for(
-            self._look,
+            look,
             f"instance {self.name} has taken its configuration",
             self.timeouts.change,
-            failing=(*FAILING, "RESTART_REQUIRED"),
+            interval=LOOK_INTERVAL,
+            failing=FAILING,
+            hold=STEADY,
         )
+        return self.status
+
+    def _detach_for_good(self) -> None:
+        if self.detach() == "RESTART_REQUIRED":
+            self.restart()
 
     # Its SQL
 
@@ -434,12 +511,12 @@ class Instance:
         Raises:
             AccessRefusedError: the database refuses the login or the statement.
         """
-        with self._connection(login, database) as connection:
+        with self.connected(login, database) as connection:
             return connection.run(statement, *values)
 
     def setting(self, name: str) -> int:
         """Return the value of a server-wide setting, as the database itself has it."""
-        with self._connection(self.login, None) as connection:
+        with self.connected() as connection:
             return connection.setting(name)
 
     def accepts(self, login: Login) -> bool:
@@ -451,16 +528,31 @@ class Instance:
         return True
 
     @contextmanager
-    def _connection(self, login: Login, database: str | None) -> Iterator[Connection]:
-        address, port = self.address, self.spec.port
+    def connected(
+        self,
+        login: Login | None = None,
+        database: str | None = None,
+        *,
+        encrypted: bool | None = None,
+    ) -> Iterator[Connection]:
+        """Log in over the network, as soon as the database takes a connection.
+
+        Args:
+            login: who logs in, by default the user that the instance was created with.
+            database: the database it is about.
+            encrypted: whether over TLS; None for "if the server can".
+
+        Raises:
+            AccessRefusedError: the database refuses the login.
+            WaitTimeoutError: it takes none.
+        """
+        server = Server(self.address, self.spec.port, self.timeouts.connect, encrypted)
         with ExitStack() as stack:
             yield wait_for(
                 lambda: stack.enter_context(
-                    self.spec.dialect.connect(
-                        address, port, login.user, login.password, database, self.timeouts.connect
-                    )
+                    self.spec.dialect.connect(server, login or self.login, database)
                 ),
-                f"{address}:{port} takes SQL connections",
+                f"{server.host}:{server.port} takes SQL connections",
                 self.timeouts.login,
                 interval=CONNECT_INTERVAL,
                 ignoring=(CannotConnectError,),

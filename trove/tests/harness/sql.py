@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import psycopg
@@ -16,8 +17,37 @@ class AccessRefusedError(Exception):
     """The database knows what was asked for, and refuses it to this user."""
 
 
+class ReadOnlyError(AccessRefusedError):
+    """The database takes no writes: it is a replica."""
+
+
 class CannotConnectError(Exception):
     """Nothing that speaks the database's language answers."""
+
+
+@dataclass(frozen=True)
+class Login:
+    """A database user; the password is in no ``repr``."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a database listens.
+
+    Attributes:
+        host: its address.
+        port: its TCP port.
+        timeout: seconds that it gets for an answer.
+        encrypted: whether to talk over TLS; None for "if the server can".
+    """
+
+    host: str
+    port: int
+    timeout: float
+    encrypted: bool | None = None
 
 
 class Connection(Protocol):
@@ -26,8 +56,15 @@ class Connection(Protocol):
     def run(self, statement: str, *values: object) -> Any:
         """Run a statement; return the first column of its first row, if any."""
 
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run a statement; return all rows of its result."""
+
     def setting(self, name: str) -> int:
         """Return the value of a server-wide setting."""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the server sees this connection as one over TLS."""
 
 
 class Dialect(Protocol):
@@ -35,20 +72,29 @@ class Dialect(Protocol):
 
     Attributes:
         reserved_database: a database of its own, that no user may have.
-        tunable: a setting that takes any sensible number without a restart.
+        reserved_user: a user of Trove's own, that nobody else may have.
+        superuser: whom ``root`` means to Trove.
+        tunable: a setting that takes any sensible number without a restart, and goes
+            back to its default without one.
+        tunable_at_start: a setting that takes a number at the database's start only.
+        query_log: the guest log that holds every statement.
+        has_hosts: whether a user may be bound to the host that it comes from.
     """
 
     reserved_database: str
+    reserved_user: str
+    superuser: str
     tunable: str
+    tunable_at_start: str
+    query_log: str
+    has_hosts: bool
 
-    def connect(
-        self, host: str, port: int, user: str, password: str, database: str | None, timeout: float
-    ) -> Any:
+    def connect(self, server: Server, login: Login, database: str | None) -> Any:
         """Return a context manager for a ``Connection``.
 
         Raises:
             AccessRefusedError: the login, or the database, is refused.
-            CannotConnectError: nothing answers within ``timeout`` seconds.
+            CannotConnectError: nothing answers in the server's time.
         """
 
 
@@ -57,43 +103,58 @@ class _MySQLConnection:
         self._raw = raw
 
     def run(self, statement: str, *values: object) -> Any:
-        row = self._first_row(statement, values)
-        return row[0] if row else None
+        rows = self.rows(statement, *values)
+        return rows[0][0] if rows else None
 
-    def setting(self, name: str) -> int:
-        row = self._first_row("SHOW GLOBAL VARIABLES LIKE %s", (name,))
-        if not row:
-            raise ScenarioError(f"MySQL has no setting {name!r}.")
-        return int(row[1])
-
-    def _first_row(self, statement: str, values: tuple[object, ...]) -> Any:
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with _mysql_errors(), self._raw.cursor() as cursor:
             cursor.execute(statement, values or None)
-            return cursor.fetchone() if cursor.description else None
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def setting(self, name: str) -> int:
+        rows = self.rows("SHOW GLOBAL VARIABLES LIKE %s", name)
+        if not rows:
+            raise ScenarioError(f"MySQL has no setting {name!r}.")
+        return int(rows[0][1])
+
+    @property
+    def encrypted(self) -> bool:
+        return bool(self.rows("SHOW SESSION STATUS LIKE 'Ssl_cipher'")[0][1])
+
+
+# Unasked PyMySQL encrypts where it can; this lets it do nothing else.
+_MYSQL_TLS = {"verify_mode": False, "check_hostname": False}
 
 
 class MySQL:
     """MySQL and its relatives."""
 
     reserved_database = "mysql"
+    reserved_user = "os_admin"
+    superuser = "root"
     tunable = "max_connections"
+    tunable_at_start = "innodb_ft_min_token_size"
+    query_log = "general"
+    has_hosts = True
 
     @contextmanager
     def connect(
-        self, host: str, port: int, user: str, password: str, database: str | None, timeout: float
+        self, server: Server, login: Login, database: str | None
     ) -> Iterator[_MySQLConnection]:
         """See ``Dialect``."""
         with _mysql_errors():
             raw = pymysql.connect(
-                host=host,
-                port=port,
-                user=user,
-                password=password,
+                host=server.host,
+                port=server.port,
+                user=login.user,
+                password=login.password,
                 database=database,
-                connect_timeout=max(1, int(timeout)),
-                read_timeout=timeout,
-                write_timeout=timeout,
+                connect_timeout=max(1, int(server.timeout)),
+                read_timeout=server.timeout,
+                write_timeout=server.timeout,
                 autocommit=True,
+                ssl_disabled=server.encrypted is False,
+                ssl=_MYSQL_TLS if server.encrypted else None,
             )
         try:
             yield _MySQLConnection(raw)
@@ -108,7 +169,9 @@ _MYSQL_REFUSALS = {
     ER.COLUMNACCESS_DENIED_ERROR,
     ER.SPECIFIC_ACCESS_DENIED_ERROR,
     1698,  # access denied where a password would not have helped
+    3159,  # secure transport is required
 }
+_MYSQL_READ_ONLY = {ER.OPTION_PREVENTS_STATEMENT, 1836}
 # The client library's own: no connection, or one that was lost.
 _MYSQL_NO_CONNECTION = range(2000, 3000)
 
@@ -123,6 +186,8 @@ def _mysql_errors() -> Iterator[None]:
         # PyMySQL's tracebacks hold the password as an argument: cut them off.
         if code in _MYSQL_REFUSALS:
             raise AccessRefusedError(redact(str(error.args[1]))) from None
+        if code in _MYSQL_READ_ONLY:
+            raise ReadOnlyError(redact(str(error.args[1]))) from None
         if code in _MYSQL_NO_CONNECTION:
             raise CannotConnectError(redact(str(error.args[1]))) from None
         raise
@@ -135,10 +200,13 @@ class _PostgreSQLConnection:
         self._raw = raw
 
     def run(self, statement: str, *values: object) -> Any:
+        rows = self.rows(statement, *values)
+        return rows[0][0] if rows else None
+
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with _postgresql_errors():
             cursor = self._raw.execute(statement, values or None)
-            row = cursor.fetchone() if cursor.description else None
-        return row[0] if row else None
+            return cursor.fetchall() if cursor.description else []
 
     def setting(self, name: str) -> int:
         found = self.run("SELECT setting FROM pg_settings WHERE name = %s", name)
@@ -146,27 +214,40 @@ class _PostgreSQLConnection:
             raise ScenarioError(f"PostgreSQL has no setting {name!r}.")
         return int(found)
 
+    @property
+    def encrypted(self) -> bool:
+        return self.run("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+
+
+_POSTGRESQL_TLS = {None: "prefer", True: "require", False: "disable"}
+
 
 class PostgreSQL:
     """PostgreSQL."""
 
     reserved_database = "postgres"
-    tunable = "vacuum_cost_limit"
+    reserved_user = "os_admin"
+    superuser = "postgres"
+    tunable = "max_wal_size"
+    tunable_at_start = "max_connections"
+    query_log = "general"
+    has_hosts = False
 
     @contextmanager
     def connect(
-        self, host: str, port: int, user: str, password: str, database: str | None, timeout: float
+        self, server: Server, login: Login, database: str | None
     ) -> Iterator[_PostgreSQLConnection]:
         """See ``Dialect``; without a database it is the one that every server has."""
-        milliseconds = int(timeout * 1000)
+        milliseconds = int(server.timeout * 1000)
         with _postgresql_errors():
             raw = psycopg.connect(
-                host=host,
-                port=port,
-                user=user,
-                password=password,
+                host=server.host,
+                port=server.port,
+                user=login.user,
+                password=login.password,
                 dbname=database or self.reserved_database,
-                connect_timeout=max(1, int(timeout)),
+                sslmode=_POSTGRESQL_TLS[server.encrypted],
+                connect_timeout=max(1, int(server.timeout)),
                 tcp_user_timeout=milliseconds,
                 options=f"-c statement_timeout={milliseconds}",
                 autocommit=True,
@@ -180,6 +261,7 @@ class PostgreSQL:
 # Classes of SQLSTATE, or whole ones. A server that is starting, ending or overloaded
 # speaks the language but takes no statement.
 _POSTGRESQL_REFUSALS = ("28", "42501")
+_POSTGRESQL_READ_ONLY = "25006"
 _POSTGRESQL_NO_CONNECTION = ("08", "53300", "57")
 # What refuses a login has no SQLSTATE on the client's side: only its words tell.
 _POSTGRESQL_NOT_NOW = ("starting up", "shutting down", "recovery mode", "too many", "slots are")
@@ -194,6 +276,8 @@ def _postgresql_errors() -> Iterator[None]:
         text, state = redact(str(error)), error.sqlstate or ""
         if state.startswith(_POSTGRESQL_REFUSALS):
             raise AccessRefusedError(text) from None
+        if state == _POSTGRESQL_READ_ONLY:
+            raise ReadOnlyError(text) from None
         if state.startswith(_POSTGRESQL_NO_CONNECTION):
             raise CannotConnectError(text) from None
         if not state and isinstance(error, psycopg.OperationalError):

@@ -260,11 +260,12 @@ def reports_in(console: str) -> list[dict[str, Any]]:
 def _talk(guest: _Guest, target: Target, port: int, password: str, timeout: float) -> None:
     """Have the database keep and return a value."""
     dialect = sql.dialect(target.datastore.client_driver)
-    administrator = guest_agent.database(target).administrator
+    server = sql.Server("127.0.0.1", port, timeout=30)
+    login = sql.Login(guest_agent.database(target).administrator, password)
 
     def look() -> State:
         try:
-            with dialect.connect("127.0.0.1", port, administrator, password, None, 30) as client:
+            with dialect.connect(server, login, None) as client:
                 kept = _keep(client)
         except (sql.CannotConnectError, sql.AccessRefusedError) as error:
             return State("no login", False, str(error))

@@ -1,5 +1,9 @@
 """Configuration groups: settings that an instance's owner may change."""
 
+import pytest
+
+pytestmark = pytest.mark.configurations
+
 
 def test_a_setting_holds_while_its_group_is_attached(shared_instance):
     setting = shared_instance.spec.dialect.tunable

@@ -1,5 +1,9 @@
 """Databases of an instance."""
 
+import pytest
+
+pytestmark = pytest.mark.databases
+
 
 def test_a_new_database_is_listed(shared_instance):
     shared_instance.create_database("library")

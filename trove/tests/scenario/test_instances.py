@@ -1,5 +1,9 @@
 """An instance comes and goes."""
 
+import pytest
+
+pytestmark = pytest.mark.instances
+
 
 def test_a_new_instance_is_healthy(shared_instance):
     assert shared_instance.status == "HEALTHY"

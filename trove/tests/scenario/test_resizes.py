@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.resizes
+
 
 def test_data_is_still_there_on_a_larger_flavor(fresh_instance, larger_flavor):
     user, database = fresh_instance.login, fresh_instance.database

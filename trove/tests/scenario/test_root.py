@@ -4,6 +4,8 @@ import pytest
 
 from trove.tests.harness.sql import AccessRefusedError
 
+pytestmark = pytest.mark.root
+
 
 def test_root_is_not_enabled_unasked(shared_instance):
     assert not shared_instance.root_enabled

@@ -4,6 +4,8 @@ import pytest
 
 from trove.tests.harness.sql import AccessRefusedError
 
+pytestmark = pytest.mark.users
+
 
 def test_a_new_user_is_listed_and_can_log_in(shared_instance):
     reader = shared_instance.create_user("reader")

@@ -115,6 +115,11 @@ class FakeCloud:
             instances=instances,
             mgmt_instances=instances,
             configurations=self._trove("configuration"),
+            databases=SimpleNamespace(list=lambda _instance, **_page: []),
+            users=SimpleNamespace(list=lambda _instance, **_page: []),
+            root=SimpleNamespace(
+                is_instance_root_enabled=lambda _instance: Resource(rootEnabled=False)
+            ),
             mgmt_ds_versions=self._trove("datastore_version"),
         )
         images, flavors = self._sdk("image"), self._sdk("flavor")

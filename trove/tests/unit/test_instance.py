@@ -43,10 +43,11 @@ class Dialect:
         self.outcomes = []
 
     @contextlib.contextmanager
-    def connect(self, host, port, user, password, database, timeout):
+    def connect(self, server, login, database):
         if self.outcomes:
             raise self.outcomes.pop(0)
-        yield SimpleNamespace(run=lambda statement, *_: f"{user}@{host}:{port} {statement}")
+        who = f"{login.user}@{server.host}:{server.port}"
+        yield SimpleNamespace(run=lambda statement, *_: f"{who} {statement}")
 
 
 @pytest.fixture

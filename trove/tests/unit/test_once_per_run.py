@@ -18,7 +18,7 @@ def tests_on_the_instance(project):
         @pytest.mark.parametrize("number", range(8))
         def test_it(lasting_instance, number, worker_id, request):
             time.sleep(0.1)
-            assert lasting_instance.status == "HEALTHY"
+            assert lasting_instance.instance().status == "HEALTHY"
             with open(request.config.rootpath / "workers", "a") as workers:
                 workers.write(worker_id + "\\n")
         """
@@ -81,7 +81,7 @@ def test_tests_of_a_shared_instance_stay_on_one_worker(project):
         import pytest
 
         @pytest.mark.parametrize("number", range(6))
-        def test_it(shared_instance, number, worker_id, request):
+        def test_it(lasting_instance, number, worker_id, request):
             with open(request.config.rootpath / "workers", "a") as workers:
                 workers.write(worker_id + "\\n")
         """

@@ -1,5 +1,5 @@
-from trove.tests.harness.instances import Login
 from trove.tests.harness.redaction import new_password, redact, remember
+from trove.tests.harness.sql import Login
 
 
 def test_passwords_differ_and_are_long():

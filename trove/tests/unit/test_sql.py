@@ -33,8 +33,8 @@ class Server:
             raise answer
         self.description, self.row = answer, answer
 
-    def fetchone(self):
-        return self.row
+    def fetchall(self):
+        return [self.row]
 
 
 @pytest.fixture
@@ -48,7 +48,9 @@ def mysql(monkeypatch):
             return result
 
         monkeypatch.setattr(pymysql, "connect", pretend)
-        return sql.dialect("pymysql").connect("db", 3306, "demo", "s3cret", None, 5)
+        return sql.dialect("pymysql").connect(
+            sql.Server("db", 3306, 5), sql.Login("demo", "s3cret"), None
+        )
 
     return connect
 
@@ -150,7 +152,9 @@ def postgresql(monkeypatch):
             return result
 
         monkeypatch.setattr(psycopg, "connect", pretend)
-        return sql.dialect("psycopg").connect("db", 5432, "demo", "s3cret", database, 5)
+        return sql.dialect("psycopg").connect(
+            sql.Server("db", 5432, 5), sql.Login("demo", "s3cret"), database
+        )
 
     return connect
 

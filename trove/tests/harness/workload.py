@@ -1,0 +1,150 @@
+"""Data with a memory: rows that tell whether they are whole, and which must be there.
+
+A row counts as acknowledged when the database has said so; from then on nothing may
+lose it. A row that was under way when a connection broke may be there or not.
+"""
+
+import hashlib
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from trove.tests.common.errors import ScenarioError
+from trove.tests.harness.instances import Instance
+from trove.tests.harness.sql import AccessRefusedError, CannotConnectError, Connection
+
+PAUSE = 0.02  # seconds between two rows of a writer; more of them tell no more
+RETRY = 0.2  # seconds after a broken connection
+
+
+class LostDataError(ScenarioError):
+    """Rows are missing, damaged, or there though they must not be."""
+
+
+class Workload:
+    """A table of rows with checksums, and what is known of them.
+
+    Args:
+        instance: where it is written.
+        table: its name in the instance's own database.
+    """
+
+    def __init__(self, instance: Instance, table: str = "workload") -> None:
+        self.instance = instance
+        self.table = table
+        self._acknowledged: set[int] = set()
+        self._attempted: set[int] = set()
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        with instance.connected(database=instance.database) as connection:
+            connection.run(
+                f"CREATE TABLE {table}"
+                " (number INTEGER PRIMARY KEY, body VARCHAR(64), checksum CHAR(64))"
+            )
+
+    def acknowledged(self) -> frozenset[int]:
+        """Return the numbers of the rows that the database has acknowledged so far."""
+        with self._lock:
+            return frozenset(self._acknowledged)
+
+    def write(self, rows: int = 20, *, on: Instance | None = None) -> frozenset[int]:
+        """Write rows, and return all that are acknowledged then.
+
+        Args:
+            rows: how many.
+            on: where, if not where the workload began: after a failover, say.
+        """
+        with (on or self.instance).connected(database=self.instance.database) as connection:
+            for _ in range(rows):
+                self._write_one(connection)
+        return self.acknowledged()
+
+    @contextmanager
+    def writing(self, writers: int = 2) -> Iterator[None]:
+        """Have several connections write for as long as the block lasts.
+
+        One that breaks is made anew; what isn't acknowledged is not written again.
+        """
+        ended = threading.Event()
+        threads = [
+            threading.Thread(target=self._write_until, args=(ended,), daemon=True)
+            for _ in range(writers)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+
+    def verify(self, on: Instance | None = None, *, exactly: frozenset[int] | None = None) -> None:
+        """Make sure that no row is missing or damaged, and none is there unwritten.
+
+        Args:
+            on: where to look, if not where the workload is written.
+            exactly: the rows that must be there, and no others; by default all that
+                were acknowledged, and perhaps some that were under way.
+
+        Raises:
+            LostDataError: it is not so; the text says how many rows, and which.
+        """
+        instance = on or self.instance
+        present = self.numbers(instance)
+        must = self.acknowledged() if exactly is None else exactly
+        may = self._attempted if exactly is None else exactly
+        for what, numbers in (("lost", must - present), ("never written", present - may)):
+            if numbers:
+                raise LostDataError(
+                    f"{self.table} on {instance.name}: {len(numbers)} rows are {what}: "
+                    f"{_some(numbers)}; there must be {len(must)}, to {max(must, default=0)}."
+                )
+
+    def numbers(self, on: Instance | None = None) -> frozenset[int]:
+        """Return the numbers of the rows that are there, all of them whole.
+
+        Raises:
+            LostDataError: a row is damaged.
+        """
+        instance = on or self.instance
+        with instance.connected(self.instance.login, self.instance.database) as connection:
+            rows = connection.rows(f"SELECT number, body, checksum FROM {self.table}")
+        damaged = [number for number, body, checksum in rows if _checksum(number, body) != checksum]
+        if damaged:
+            raise LostDataError(
+                f"Rows of {self.table} on {instance.name} are damaged: {_some(damaged)}."
+            )
+        return frozenset(number for number, _, _ in rows)
+
+    def _write_until(self, ended: threading.Event) -> None:
+        while not ended.is_set():
+            try:
+                with self.instance.connected(database=self.instance.database) as connection:
+                    while not ended.wait(PAUSE):
+                        self._write_one(connection)
+            except (CannotConnectError, AccessRefusedError, ScenarioError):
+                # Whatever is done to the instance meanwhile may break connections.
+                time.sleep(RETRY)
+
+    def _write_one(self, connection: Connection) -> None:
+        with self._lock:
+            number = next(self._numbers)
+            self._attempted.add(number)
+        body = f"row {number}"
+        connection.run(
+            f"INSERT INTO {self.table} VALUES (%s, %s, %s)", number, body, _checksum(number, body)
+        )
+        with self._lock:
+            self._acknowledged.add(number)
+
+
+def _checksum(number: int, body: str) -> str:
+    return hashlib.sha256(f"{number} {body}".encode()).hexdigest()
+
+
+def _some(numbers: "frozenset[int] | list[int]") -> str:
+    shown = sorted(numbers)
+    return ", ".join(map(str, shown[:5])) + (", …" if len(shown) > 5 else "")
