@@ -81,7 +81,7 @@ def test_tests_of_a_shared_instance_stay_on_one_worker(project):
         import pytest
 
         @pytest.mark.parametrize("number", range(6))
-        def test_it(lasting_instance, number, worker_id, request):
+        def test_it(shared_instance, number, worker_id, request):
             with open(request.config.rootpath / "workers", "a") as workers:
                 workers.write(worker_id + "\\n")
         """

@@ -1,0 +1,59 @@
+"""Skips have a reason that is counted."""
+
+import pytest
+
+from trove.tests.common import matrix
+from trove.tests.fixtures.applicability import Reason
+
+LACKING = """
+import pytest
+from trove.tests.fixtures.applicability import Reason, skip
+
+@pytest.mark.backup
+def test_backup(target):
+    pass
+
+def test_other(target):
+    pass
+
+def test_service(target):
+    skip(Reason.NEEDS_SERVICE, "there is no key manager")
+"""
+
+
+def test_every_reason_of_the_matrix_is_one():
+    for target in matrix.load().targets():
+        assert {lack.type for lack in target.version.lacks.values()} <= set(Reason)
+
+
+def test_what_a_version_lacks_is_skipped_and_counted(project):
+    project.pytester.makepyfile(LACKING)
+
+    result = project.run("-m", "mysql", "--datastore", "mysql:9.7", "-rs")
+
+    result.assert_outcomes(passed=1, skipped=2)
+    result.stdout.fnmatch_lines(
+        [
+            "skipped, by reason: 1 needs_registry_image, 1 needs_service",
+            "*needs_registry_image: mysql-9.7-debian-trixie: *xtrabackup*",
+        ]
+    )
+
+
+def test_what_a_version_has_is_run(project):
+    project.pytester.makepyfile(LACKING)
+
+    project.run("-m", "mariadb and backup").assert_outcomes(passed=1)
+
+
+def test_a_skip_without_a_type_is_counted_as_one(project):
+    project.pytester.makepyfile("import pytest\ndef test_it(target):\n    pytest.skip('no idea')")
+
+    result = project.run("-m", "mysql")
+
+    result.stdout.fnmatch_lines(["skipped, by reason: 1 without a type"])
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_type_says_what_is_missing(reason):
+    assert reason.value.startswith(("needs_", "not_supported_"))
