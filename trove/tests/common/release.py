@@ -42,6 +42,34 @@ class Release:
         return pinned + list(self.service_extras)
 
 
+@dataclass(frozen=True)
+class ServerBug:
+    """Something wrong in the pinned server (``server-bugs.yaml``).
+
+    Attributes:
+        where: place in the server's source.
+        text: what happens.
+        datastores: names of those where it shows; none for all.
+    """
+
+    where: str
+    text: str
+    datastores: tuple[str, ...] = ()
+
+    def shows(self, datastore: str) -> bool:
+        """Tell whether it shows on a datastore."""
+        return not self.datastores or datastore in self.datastores
+
+
+@cache
+def server_bugs(path: Path = paths.RELEASE / "server-bugs.yaml") -> dict[str, ServerBug]:
+    """Return what is known to be wrong in the server of this series, by name."""
+    return {
+        name: ServerBug(**{**entry, "datastores": tuple(entry.get("datastores", ()))})
+        for name, entry in yaml.safe_load(path.read_text()).items()
+    }
+
+
 @cache
 def load(path: Path = paths.RELEASE / "release.yaml") -> Release:
     """Read the series of this tree."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trove.tests.common import matrix
+from trove.tests.common import matrix, release
 from trove.tests.fixtures.applicability import Reason
 
 LACKING = """
@@ -57,3 +57,31 @@ def test_a_skip_without_a_type_is_counted_as_one(project):
 @pytest.mark.parametrize("reason", Reason)
 def test_a_type_says_what_is_missing(reason):
     assert reason.value.startswith(("needs_", "not_supported_"))
+
+
+BUGGY = """
+import pytest
+
+@pytest.mark.server_bug("reserved_names_are_those_of_mysql")
+def test_it(datastore):
+    assert datastore.name != "postgresql"
+"""
+
+
+def test_a_bug_of_the_server_is_expected_where_it_shows(project):
+    project.pytester.makepyfile(BUGGY)
+
+    project.run("-m", "postgresql").assert_outcomes(xfailed=1)
+    project.run("-m", "mysql").assert_outcomes(passed=1)
+
+
+def test_a_bug_that_is_gone_is_noticed(project):
+    project.pytester.makepyfile(BUGGY.replace("!=", "=="))
+
+    project.run("-m", "postgresql").assert_outcomes(failed=1)
+
+
+def test_bugs_are_of_known_datastores():
+    known = set(matrix.load().datastores)
+    for bug in release.server_bugs().values():
+        assert set(bug.datastores) <= known

@@ -20,19 +20,3 @@ def test_the_groups_that_a_guest_made_are_removed_and_no_others(tmp_path, monkey
     assert not own.exists()
     assert not unlimited.exists()
     assert others.exists()
-
-
-def test_devices_carry_packets_of_the_networks_size(monkeypatch):
-    called = []
-    monkeypatch.setattr(hook.subprocess, "run", lambda argv, **_: called.append(" ".join(argv)))
-
-    hook.raise_devices(
-        ElementTree.fromstring(
-            "<domain><devices>"
-            "<interface><target dev='tap1'/><mtu size='1442'/></interface>"
-            "<interface><target dev='tap2'/></interface>"
-            "</devices></domain>"
-        )
-    )
-
-    assert called == ["ip link set tap1 mtu 1442 up", "ip link set tap2 up"]

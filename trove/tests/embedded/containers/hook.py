@@ -33,18 +33,6 @@ def unpack_config_drive(domain: ElementTree.Element) -> None:
         seed.chmod(0o700)
 
 
-def raise_devices(domain: ElementTree.Element) -> None:
-    """Bring the host's ends of the network devices up, with the size of the network's packets.
-
-    The switch cuts what TCP sends into packets of that size: larger ones than the guest
-    takes are lost, and libvirt leaves a container's devices at 1500 bytes.
-    """
-    for interface in domain.iterfind("devices/interface"):
-        device, mtu = interface.find("target").get("dev"), interface.find("mtu")
-        size = () if mtu is None else ("mtu", mtu.get("size"))
-        subprocess.run(["ip", "link", "set", device, *size, "up"], check=True)
-
-
 def remove_control_groups(domain: ElementTree.Element) -> None:
     """Remove the groups that the guest made for itself; libvirt knows of others only."""
     suffix = f"-{domain.findtext('name')}.libvirt-lxc"
@@ -55,7 +43,6 @@ def remove_control_groups(domain: ElementTree.Element) -> None:
 
 OPERATIONS = {
     "prepare": unpack_config_drive,
-    "started": raise_devices,
     "release": remove_control_groups,
 }
 

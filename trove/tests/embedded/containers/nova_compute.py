@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 # The first import of all, for it patches the standard library.
 from nova.cmd import compute  # isort: skip
@@ -48,6 +49,18 @@ def _is_known(guest, timeout=3):
     return False
 
 
+def _raise_devices(xml):
+    """Bring the host's ends of a container's network devices up.
+
+    The switch cuts what TCP sends into packets of the device's size: larger ones than
+    the guest takes are lost, and libvirt leaves a container's devices at 1500 bytes.
+    """
+    for interface in ElementTree.fromstring(xml).iterfind("devices/interface"):
+        device, mtu = interface.find("target").get("dev"), interface.find("mtu")
+        size = () if mtu is None else ("mtu", mtu.get("size"))
+        processutils.execute("ip", "link", "set", device, *size, "up")
+
+
 class ContainerDriver(libvirt.LibvirtDriver):
     """Starts containers for sure, detaches their devices, keeps the root of resized ones."""
 
@@ -57,7 +70,8 @@ class ContainerDriver(libvirt.LibvirtDriver):
         """Start a container anew whose first process libvirt has missed.
 
         libvirt listens a moment too late for it at times. Nothing can be attached to
-        such a container, nor can it be shut down.
+        such a container, nor can it be shut down. It reaches no network before it is
+        known to stay: its guest agent would take a message, and take it along.
         """
 
         def start():
@@ -73,6 +87,8 @@ class ContainerDriver(libvirt.LibvirtDriver):
             self._destroy(instance)
             self.unplug_vifs(instance, network_info)
             guest = start()
+        if power_on:
+            _raise_devices(xml)
         return guest
 
     def _detach_from_live_and_wait_for_event(self, dev, guest, instance_uuid, device_name):
