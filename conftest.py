@@ -8,6 +8,7 @@ pytest_plugins = (
     "trove.tests.fixtures.options",
     "trove.tests.fixtures.runs",
     "trove.tests.fixtures.reporting",
+    "trove.tests.fixtures.api_coverage",
     "trove.tests.fixtures.images",
     "trove.tests.fixtures.cloud",
     "trove.tests.fixtures.flavors",

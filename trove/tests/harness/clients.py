@@ -21,7 +21,7 @@ from troveclient.v1.client import Client
 
 from trove.tests.common import paths
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import redaction
+from trove.tests.harness import api_coverage, redaction
 
 REQUEST_TIMEOUT = 120  # seconds; a server that is silent for longer is down
 REQUESTS_REMEMBERED = 300
@@ -130,11 +130,13 @@ def connect(name: str) -> Cloud:
     region = _region(name)
     session = region.get_session()
     _log_in(name, region, session)
-    if not _has_trove(region, session):
+    endpoint = _trove_endpoint(region, session)
+    if endpoint is None:
         raise ScenarioError(
             f"Cloud {name!r} has no Trove: its catalogue has no service of type 'database' "
             f"in region {region.get_region_name() or '(any)'}."
         )
+    api_coverage.watch(session.session, endpoint)
     cloud = Cloud(
         name=name,
         auth_url=region.config["auth"]["auth_url"],
@@ -203,16 +205,15 @@ def _log_in(name: str, region: CloudRegion, session: Any) -> None:
         ) from None
 
 
-def _has_trove(region: CloudRegion, session: Any) -> bool:
+def _trove_endpoint(region: CloudRegion, session: Any) -> str | None:
     try:
-        endpoint = session.get_endpoint(
+        return session.get_endpoint(
             service_type="database",
             region_name=region.get_region_name() or None,
             interface=region.get_interface("database"),
         )
     except keystone_errors.EndpointNotFound:
-        return False
-    return endpoint is not None
+        return None
 
 
 def _trove_client(region: CloudRegion, session: Any) -> Client:

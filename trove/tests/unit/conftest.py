@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from trove.tests.common import paths, progress, release
+from trove.tests.harness import api_coverage
 from trove.tests.harness.run import Run
 from trove.tests.unit.fakes import Store
 
@@ -28,6 +29,12 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def _no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep progress lines of what is tested from the terminal."""
     monkeypatch.setattr(progress, "_sink", lambda line: print(line, file=sys.stderr))
+
+
+@pytest.fixture(autouse=True)
+def _no_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is asked of a Trove that isn't one from counting to the run."""
+    monkeypatch.setattr(api_coverage, "_record", None)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import clients
+from trove.tests.harness import api_coverage, clients
 from trove.tests.harness.clients import CloudNames
 
 
@@ -196,3 +196,10 @@ def test_requests_are_remembered_by_their_ids_alone(keystone):
     cloud = clients.connect("here")
     assert any("GET" in each and "req-42" in each for each in cloud.requests)
     assert not any("wrong" in each for each in cloud.requests)
+
+
+def test_what_trove_is_asked_counts_as_coverage_of_its_api(keystone, tmp_path):
+    keystone(catalogue=("database", "compute"))
+    with api_coverage.recording(tmp_path / api_coverage.RECORD):
+        clients.connect("here")
+    assert api_coverage.read([tmp_path]) == {"list datastores": 1}
