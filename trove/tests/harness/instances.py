@@ -9,7 +9,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -369,24 +369,43 @@ class Instance:
         """Return the names of its users, without the database's own."""
         return [each.name for each in every(self.cloud.trove.users.list, self.id)]
 
-    def create_user(self, name: str, *databases: str) -> Login:
-        """Create a user of some databases, wait until listed, and return the login."""
+    def create_user(self, name: str, *databases: str, host: str | None = None) -> Login:
+        """Create a user of some databases, wait until listed, and return the login.
+
+        Args:
+            name: of the user.
+            databases: what it may use.
+            host: the only address that it may log in from; None for any.
+        """
         login = Login(name, new_password())
-        user = {
+        user: dict[str, Any] = {
             "name": name,
             "password": login.password,
             "databases": [{"name": database} for database in databases],
         }
+        if host:
+            user["host"] = host
         self.cloud.trove.users.create(self.id, [user])
-        self._made["user", name] = lambda: self.delete_user(name)
+        self._made["user", name] = lambda: self.delete_user(name, host)
         self._wait(lambda: name in self.users(), f"user {name} is listed")
         return login
 
-    def delete_user(self, name: str) -> None:
+    def delete_user(self, name: str, host: str | None = None) -> None:
         """Delete a user and wait until it isn't listed any more."""
-        self.cloud.trove.users.delete(self.id, name)
+        self.cloud.trove.users.delete(self.id, name, hostname=host)
         self._wait(lambda: name not in self.users(), f"user {name} is gone")
         self._made.pop(("user", name), None)
+
+    def change_user(self, user: str, *, name: str, password: str) -> Login:
+        """Give a user another name and password, and wait until it logs in with them."""
+        login = Login(name, password)
+        self.cloud.trove.users.update_attributes(
+            self.id, user, {"name": name, "password": password}
+        )
+        self._made.pop(("user", user), None)
+        self._made["user", name] = lambda: self.delete_user(name)
+        self._wait(lambda: self.accepts(login), f"user {user} is {name} now")
+        return login
 
     def change_password(self, user: str) -> Login:
         """Give a user a new password and wait until it is the one that counts."""
@@ -416,9 +435,13 @@ class Instance:
         """Whether the superuser may log in, as far as Trove knows."""
         return self.cloud.trove.root.is_instance_root_enabled(self.id).rootEnabled
 
-    def enable_root(self) -> Login:
-        """Let the superuser log in; returns its login."""
-        user, password = self.cloud.trove.root.create(self.id)
+    def enable_root(self, password: str | None = None) -> Login:
+        """Let the superuser log in; returns its login.
+
+        Args:
+            password: what it shall be; by default Trove makes one.
+        """
+        user, password = self.cloud.trove.root.create_instance_root(self.id, password)
         self._made["root", user] = self.disable_root
         return Login(user, remember(password))
 
@@ -445,7 +468,8 @@ class Instance:
         return group.id
 
     def _delete_configuration(self, entry: Entry) -> None:
-        self.cloud.trove.configurations.delete(entry.id)
+        with suppress(*GONE):
+            self.cloud.trove.configurations.delete(entry.id)
         self.journal.closed(entry)
 
     def attach(self, configuration: str) -> str:

@@ -26,7 +26,7 @@ class Guest:
             self.calls += [f"create {kind} {each['name']}" for each in wanted]
             self.names[kind] += [each["name"] for each in wanted]
 
-        def delete(_instance, name):
+        def delete(_instance, name, **_host):
             self.calls.append(f"delete {kind} {name}")
             self.names[kind].remove(name)
 
