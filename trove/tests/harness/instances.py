@@ -39,9 +39,6 @@ RUNNING = ("ACTIVE", "HEALTHY")
 FAILING = ("ERROR", "FAILED")
 CONNECT_INTERVAL = 1.0  # seconds between two attempts
 LOOK_INTERVAL = 1.5  # seconds; each look costs Trove a question to Nova and to Neutron
-# A report of the guest's may have been on its way when the change was asked for: a state
-# counts when that many looks in a row have found it.
-STEADY = 3
 # No cloud has a volume of this many GiB, and Trove says so before it does anything.
 ABSURD_VOLUME_GB = 2**30
 
@@ -509,9 +506,9 @@ class Instance:
             look,
             f"instance {self.name} has taken its configuration",
             self.timeouts.change,
-            interval=LOOK_INTERVAL,
+            interval=0.5,
             failing=FAILING,
-            hold=STEADY,
+            hold=2,
         )
         return self.status
 

@@ -17,6 +17,9 @@ class Timeouts:
         gone: a deleted instance is no longer known.
         restart: a restarted instance is healthy again.
         resize: an instance is healthy on its new flavor or with its larger volume.
+        failover: another instance is the source of its replicas.
+        lag: replicas serve what their source has acknowledged.
+        unheard: Trove takes an agent for gone of which it hears nothing any more.
         change: what the API accepted to do on the guest has been done.
         login: a database that should take a login takes it.
         connect: one attempt at a connection.
@@ -27,6 +30,9 @@ class Timeouts:
     gone: float = 300
     restart: float = 300
     resize: float = 900
+    failover: float = 600
+    lag: float = 60
+    unheard: float = 180
     change: float = 60
     login: float = 60
     connect: float = 15

@@ -1,0 +1,182 @@
+"""Replicas: they serve what their source is given, and take its place."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from troveclient.exceptions import BadRequest, Forbidden
+
+from trove.tests.harness.instances import InstanceFactory
+from trove.tests.harness.replication import ReplicationGroup, kill
+from trove.tests.harness.sql import ReadOnlyError
+from trove.tests.harness.waiting import wait_for
+from trove.tests.harness.workload import Workload
+
+pytestmark = pytest.mark.replication
+
+
+@pytest.fixture(scope="module")
+def new_group(instance_factory: InstanceFactory) -> Callable[[], ReplicationGroup]:
+    """Makes a source with two replicas, asked for in one call, all healthy."""
+
+    def make() -> ReplicationGroup:
+        source = instance_factory.request("source")
+        source.wait_until_healthy()
+        Workload(source, "before").write(20)
+        replicas = instance_factory.request_replicas(source, count=2)
+        for replica in replicas:
+            replica.wait_until_healthy()
+        return ReplicationGroup(source, replicas)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def groups() -> list[ReplicationGroup]:
+    """The group that tests share; a test that takes it apart takes it out."""
+    return []
+
+
+@pytest.fixture
+def group(new_group, groups) -> ReplicationGroup:
+    """A source with two replicas that other tests use, too; which is which may change."""
+    if not groups:
+        groups.append(new_group())
+    return groups[0]
+
+
+@pytest.fixture
+def own_group(new_group, groups, admin_cloud) -> Iterator[ReplicationGroup]:
+    """A source with two replicas to take apart."""
+    group = groups.pop() if groups else new_group()
+    members = group.members
+    yield group
+    for member in reversed(members):
+        if member.exists:
+            member.delete(admin_cloud)
+
+
+@pytest.fixture
+def workload(group: ReplicationGroup, request: pytest.FixtureRequest) -> Iterator[Workload]:
+    """A table on the source of the group, of this test's own."""
+    table = "rows_" + "".join(filter(str.isalnum, request.node.originalname.lower()))[-40:]
+    yield Workload(group.source, table)
+    source = group.source
+    source.sql(source.login, f"DROP TABLE {table}", database=source.database)
+
+
+def test_source_and_replicas_are_shown_with_each_other(group):
+    shown = group.source.show()["replicas"]
+
+    assert {each["id"] for each in shown} == {replica.id for replica in group.replicas}
+    for replica in group.replicas:
+        assert replica.show()["replica_of"]["id"] == group.source.id
+
+
+def test_replicas_serve_rows_from_before_and_after_they_were_made(group, workload):
+    workload.write(20)
+
+    group.wait_until_served(workload)
+
+    for replica in group.replicas:
+        workload.verify(replica)
+        assert replica.sql(replica.login, "SELECT COUNT(*) FROM before", database=replica.database)
+
+
+def test_a_replica_takes_no_writes(group, workload):
+    workload.write(1)
+    group.wait_until_served(workload)
+
+    for replica in group.replicas:
+        with pytest.raises(ReadOnlyError):
+            workload.write(1, on=replica)
+    workload.verify()
+
+
+def test_a_source_with_replicas_can_not_be_deleted(group):
+    with pytest.raises(Forbidden):
+        group.source.cloud.trove.instances.delete(group.source.id)
+
+
+def test_a_source_that_lives_can_not_be_ejected(group):
+    with pytest.raises(BadRequest, match="has a current heartbeat"):
+        group.eject()
+
+
+def test_a_replica_can_not_be_ejected(group):
+    replica = group.replicas[0]
+
+    with pytest.raises(BadRequest, match="is not a replica source"):
+        replica.cloud.trove.instances.eject_replica_source(replica.id)
+
+
+def test_a_source_can_be_neither_promoted_nor_detached(group):
+    instances = group.source.cloud.trove.instances
+
+    with pytest.raises(BadRequest, match="is not a replica"):
+        instances.promote_to_replica_source(group.source.id)
+    with pytest.raises(BadRequest, match="is not a replica"):
+        instances.update(group.source.id, detach_replica_source=True)
+
+
+@pytest.mark.parametrize("also", ["users", "databases", "flavor_id", "locality"])
+def test_what_a_replica_takes_from_its_source_can_not_be_asked_for(group, also):
+    asked = {
+        "users": [{"name": "reader", "password": "irrelevant", "databases": []}],
+        "databases": [{"name": "library"}],
+        "flavor_id": group.source.spec.flavor,
+        "locality": "affinity",
+    }[also]
+
+    with pytest.raises(BadRequest):
+        group.source.cloud.trove.instances.create(
+            "refused", replica_of=group.source.id, **{also: asked}
+        )
+
+
+def test_nothing_is_lost_when_a_replica_is_promoted(group, workload):
+    workload.write(20)
+
+    group.promote(group.replicas[0])
+
+    workload.verify(group.source)
+    workload.write(20, on=group.source)
+    group.wait_until_served(workload)
+
+
+def test_data_is_still_there_on_larger_volumes_of_source_and_replicas(group, workload):
+    size = group.source.show()["volume"]["size"] + 1
+    workload.write(20)
+
+    for member in [*group.replicas, group.source]:
+        member.grow(size)
+
+    assert [member.show()["volume"]["size"] for member in group.members] == [size] * 3
+    workload.write(20)
+    group.wait_until_served(workload)
+
+
+def test_a_dead_source_is_ejected_and_a_detached_replica_is_on_its_own(own_group, admin_cloud):
+    workload = Workload(own_group.source, "rows")
+    workload.write(20)
+    own_group.wait_until_served(workload)
+    kill(own_group.source, admin_cloud)
+
+    dead = wait_for(
+        own_group.eject,
+        f"Trove has missed {own_group.source.name} for long enough to eject it",
+        own_group.source.timeouts.unheard,
+        interval=5,
+        ignoring=(BadRequest,),
+    )
+
+    assert dead not in own_group.members
+    workload.verify(own_group.source)
+    workload.write(20, on=own_group.source)
+    own_group.wait_until_served(workload)
+
+    (replica,) = own_group.replicas
+    own_group.detach(replica)
+
+    assert "replica_of" not in replica.show()
+    workload.write(5, on=replica)
+    workload.verify(replica)
