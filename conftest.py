@@ -16,5 +16,6 @@ pytest_plugins = (
     "trove.tests.fixtures.datastores",
     "trove.tests.fixtures.instances",
     "trove.tests.fixtures.applicability",
+    "trove.tests.fixtures.guest_health",
     "trove.tests.fixtures.diagnostics",
 )

@@ -113,12 +113,14 @@ class InstanceFactory:
         spec: what to ask for.
         timeouts: limits of waits.
         run: whose journal they are written down in.
+        handled: the instances that this process has had to do with, and not deleted.
     """
 
     cloud: Cloud
     spec: InstanceSpec
     timeouts: Timeouts
     run: Run
+    handled: list["Instance"] = field(default_factory=list, repr=False)
 
     def request(self, what: str, **more: Any) -> "Instance":
         """Ask Trove for an instance with a database and a user of it; don't wait.
@@ -220,6 +222,8 @@ class Instance:
         self._trail = trail(factory.run, self.name)
         self._last_state = ""
         self._made: dict[tuple[str, str], Callable[[], None]] = {}
+        self._handled = factory.handled
+        self._handled.append(self)
 
     def __repr__(self) -> str:
         return f"<Instance {self.name} {self.id}>"
@@ -312,6 +316,7 @@ class Instance:
             self.timeouts.gone,
         )
         self.journal.closed(self._entry)
+        self._handled.remove(self)
 
     @property
     def exists(self) -> bool:
@@ -589,7 +594,11 @@ class Instance:
             yield self
         finally:
             with ExitStack() as undo:
-                for made in self._made.values():
+                # Databases go first, and what users own in them: PostgreSQL deletes no
+                # user who owns anything.
+                for _, made in sorted(
+                    self._made.items(), key=lambda item: item[0][0] == "database"
+                ):
                     undo.callback(made)
                 self._made = {}
 

@@ -1,6 +1,7 @@
 """Configuration groups: settings that an instance's owner may change, read back by SQL."""
 
 import json
+from uuid import uuid4
 
 import pytest
 from troveclient.exceptions import BadRequest, NotFound, UnprocessableEntity
@@ -137,7 +138,8 @@ def test_no_second_group_can_be_attached(cloud, shared_instance):
 
 
 def test_an_unknown_group_can_be_neither_shown_nor_attached(cloud, shared_instance):
+    unknown = str(uuid4())
     with pytest.raises(NotFound):
-        cloud.trove.configurations.get("no-such-group")
+        cloud.trove.configurations.get(unknown)
     with pytest.raises(NotFound):
-        cloud.trove.instances.update(shared_instance.id, configuration="no-such-group")
+        cloud.trove.instances.update(shared_instance.id, configuration=unknown)

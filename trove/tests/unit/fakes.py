@@ -135,7 +135,9 @@ class FakeCloud:
                 (each for each in flavors.list() if name in (each.name, each.id)), None
             ),
             get_server=lambda id: Resource(id=id, status="ACTIVE"),
-            get_server_console_output=lambda id, length: {"output": f"console of {id}"},
+            get_server_console_output=lambda id, **_: {
+                "output": os.environ.get("FAKE_CONSOLE", f"console of {id}")
+            },
         )
         self.network = SimpleNamespace(find_network=lambda name, **_: Resource(id="net", name=name))
 

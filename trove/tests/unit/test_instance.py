@@ -145,12 +145,17 @@ def test_no_address(instance):
         _ = instance.address
 
 
-def test_what_a_borrower_made_is_undone_newest_first(cloud, instance):
+def test_what_a_borrower_made_is_undone_newest_first_after_databases(cloud, instance):
     with instance.borrowed():
         instance.create_database("library")
         instance.create_user("reader", "library")
+        instance.create_user("writer", "library")
         cloud.guest.calls.clear()
-    assert cloud.guest.calls == ["delete user reader", "delete database library"]
+    assert cloud.guest.calls == [
+        "delete database library",
+        "delete user writer",
+        "delete user reader",
+    ]
 
 
 def test_what_a_borrower_deleted_is_not_deleted_again(cloud, instance):

@@ -1,0 +1,117 @@
+"""Errors on a guest's console: found, counted once, and passed over where they are expected."""
+
+from types import SimpleNamespace
+
+import pytest
+from openstack import exceptions as sdk_errors
+
+from trove.tests.fixtures.guest_health import EXPECTED
+from trove.tests.harness import guest_health
+from trove.tests.harness.guest_health import Consoles, ExpectedError
+from trove.tests.unit.fakes import Resource
+
+AGENT = (
+    "[   24.1] trove-guest-agent[46]: 2026-11-26 04:59:26,917.917 46 ERROR oslo.rpc [-] no method"
+)
+MYSQL = "Nov 26 05:02:26 database[812]: 2026-11-26T05:02:26 0 [ERROR] [MY-010119] Aborting"
+POSTGRESQL = "Nov 26 05:02:26 database[812]: 2026-11-26 05:02:26 UTC [1] FATAL:  no space left"
+HARMLESS = "[   24.2] trove-guest-agent[46]: 2026-11-26 04:59:26,917.917 46 INFO trove [-] ERROR 0"
+
+
+@pytest.fixture
+def console():
+    """The lines of a guest's console; a list that tests add to."""
+    return []
+
+
+@pytest.fixture
+def consoles(console):
+    """Return a function that reads that console, with errors that are expected."""
+
+    def make(*allowed):
+        compute = SimpleNamespace(
+            get_server_console_output=lambda _: {"output": "\n".join(console)}
+        )
+        shown = SimpleNamespace(show=lambda _: Resource(server={"id": "server"}))
+        admin = SimpleNamespace(compute=compute, trove=SimpleNamespace(mgmt_instances=shown))
+        return Consoles(admin, allowed)
+
+    return make
+
+
+@pytest.fixture
+def instance():
+    return SimpleNamespace(id="1", spec=SimpleNamespace(datastore="mysql"))
+
+
+@pytest.mark.parametrize("line", [AGENT, MYSQL, POSTGRESQL])
+def test_an_error_is_told(consoles, console, instance, line):
+    console += [HARMLESS, line, HARMLESS]
+    assert consoles().errors(instance) == [line]
+
+
+def test_an_error_is_told_once(consoles, console, instance):
+    looked_at = consoles()
+    console += [AGENT, HARMLESS]
+    looked_at.errors(instance)
+    assert looked_at.errors(instance) == []
+    console += [MYSQL]
+    assert looked_at.errors(instance) == [MYSQL]
+
+
+def test_what_the_console_has_lost_is_no_reason_to_miss_the_rest(consoles, console, instance):
+    looked_at = consoles()
+    console += [HARMLESS]
+    looked_at.errors(instance)
+    console[:] = [MYSQL]
+    assert looked_at.errors(instance) == [MYSQL]
+
+
+def test_an_expected_error_is_passed_over(consoles, console, instance):
+    console += [AGENT, MYSQL]
+    assert consoles(ExpectedError("MY-010119", "it ends")).errors(instance) == [AGENT]
+    elsewhere = ExpectedError("MY-010119", "it ends", ("postgresql",))
+    assert consoles(elsewhere).errors(instance) == [AGENT, MYSQL]
+
+
+@pytest.mark.parametrize("error", [sdk_errors.NotFoundException, sdk_errors.ConflictException])
+def test_a_guest_without_console_tells_of_nothing(consoles, instance, error):
+    looked_at = consoles()
+
+    def refuse(_):
+        raise error("no console")
+
+    looked_at._admin.compute.get_server_console_output = refuse
+    assert looked_at.errors(instance) == []
+
+
+def test_what_is_expected_has_a_reason():
+    for each in guest_health.expected(EXPECTED):
+        assert each.why
+
+
+HEALTHY_TEST = """
+def test_it(shared_instance):
+    pass
+
+def test_failing(shared_instance):
+    assert shared_instance is None
+"""
+
+
+def test_a_passing_test_fails_when_its_guest_tells_of_errors(project, monkeypatch):
+    project.pytester.makepyfile(HEALTHY_TEST)
+    monkeypatch.setenv("FAKE_CONSOLE", AGENT)
+
+    result = project.run("-m", "mysql")
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        ["*shared-* tells of errors on its console:", "*46 ERROR oslo.rpc*"]
+    )
+
+
+def test_a_failure_of_the_tests_own_is_left_alone(project):
+    project.pytester.makepyfile(HEALTHY_TEST)
+
+    project.run("-m", "mysql").assert_outcomes(passed=1, failed=1)
