@@ -22,6 +22,7 @@ from trove.tests.harness.waiting import State, wait_for
 
 log = logging.getLogger(__name__)
 
+ATTEMPTS = 2
 GONE = (trove_errors.NotFound, sdk_errors.NotFoundException)
 
 
@@ -47,16 +48,29 @@ def sweep(journal: Journal, user: Cloud, admin: Cloud, timeouts: Timeouts) -> li
     """
     kinds = _kinds(user, admin)
     order = list(kinds)
-    problems = []
-    for entry in sorted(journal.open_entries(), key=lambda entry: order.index(entry.kind)):
-        try:
-            _remove(entry, kinds[entry.kind], timeouts)
-        except Exception as error:
-            log.warning("deleting %s %s failed", entry.kind, entry.name, exc_info=True)
-            problems.append(f"{entry.kind} {entry.name} ({entry.id or 'no id'}): {error}")
-        else:
-            journal.closed(entry)
-    return problems
+    entries = journal.open_entries()
+    # Another version of the tree may have written this journal.
+    strange = [entry for entry in entries if entry.kind not in kinds]
+    pending = [entry for entry in reversed(entries) if entry.kind in kinds]
+    pending.sort(key=lambda entry: order.index(entry.kind))
+    problems: list[tuple[Entry, Exception]] = []
+    # Newest first, so that replicas go before their source; but which is the source
+    # may have changed, and then it can be deleted once they are gone.
+    for _ in range(ATTEMPTS):
+        problems = []
+        for entry in pending:
+            try:
+                _remove(entry, kinds[entry.kind], timeouts)
+            except Exception as error:
+                log.warning("deleting %s %s failed", entry.kind, entry.name, exc_info=True)
+                problems.append((entry, error))
+            else:
+                journal.closed(entry)
+        pending = [entry for entry, _ in problems]
+    return [
+        *(f"{entry.kind} {entry.name} ({entry.id or 'no id'}): {why}" for entry, why in problems),
+        *(f"{entry.kind} {entry.name}: unknown to this version" for entry in strange),
+    ]
 
 
 def sweep_after_dead_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but: str = "") -> None:

@@ -44,6 +44,42 @@ def test_deletes_in_an_order_in_which_nothing_is_in_use(cloud, journal):
     assert journal.open_entries() == []
 
 
+def test_deletes_the_newest_of_a_kind_first(cloud, journal):
+    for name in ("source", "replica"):
+        make(cloud, journal, "instance", f"{PREFIX}1-{name}")
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert [call.split("-")[-1] for call in cloud.store.calls()] == ["replica", "source"]
+
+
+def test_a_source_that_was_promoted_is_deleted_after_its_replicas(cloud, journal, monkeypatch):
+    source = make(cloud, journal, "instance", f"{PREFIX}1-old")
+    promoted = make(cloud, journal, "instance", f"{PREFIX}1-new")
+    delete = cloud.trove.instances.delete
+
+    def refuse(id):
+        if id == promoted.id and cloud.store.all("instance")[1:]:
+            raise trove_errors.Forbidden("it has replicas")
+        delete(id)
+
+    monkeypatch.setattr(cloud.trove.instances, "delete", refuse)
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert cloud.store.all("instance") == []
+    assert source.id not in [entry.id for entry in journal.open_entries()]
+
+
+def test_what_another_version_has_made_is_told_of_and_left(cloud, journal):
+    journal.creating("moon", f"{PREFIX}1-moon")
+
+    (problem,) = sweeper.sweep(journal, cloud, cloud, TIMEOUTS)
+
+    assert problem == f"moon {PREFIX}1-moon: unknown to this version"
+    assert journal.open_entries()
+
+
 def test_deletes_by_name_where_the_id_was_never_told(cloud, journal):
     make(cloud, journal, "instance", f"{PREFIX}1-db", told=False)
     make(cloud, journal, "datastore_version", "9.7", told=False, image="ours")
