@@ -252,16 +252,20 @@ class Instance:
 
     @cached_property
     def address(self) -> str:
-        """The address that users connect to, for all its life: a public one, if it has any.
+        """The address that tests connect to, for all its life: a public one, if it has any.
 
         Raises:
             ScenarioError: it has no address.
         """
-        addresses = self.show().get("addresses") or []
-        # "private" sorts before "public".
+        addresses = [*self.addresses("public"), *self.addresses("private")]
         if not addresses:
             raise ScenarioError(f"Instance {self.name} has no address in the user's network.")
-        return max(addresses, key=lambda each: each["type"])["address"]
+        return addresses[0]
+
+    def addresses(self, type: str) -> list[str]:
+        """Return its addresses of a type: ``private`` or ``public``."""
+        listed = self.show().get("addresses") or []
+        return [each["address"] for each in listed if each["type"] == type]
 
     def wait_until_healthy(self, timeout: float | None = None, *, hold: int = 1) -> None:
         """Wait until the instance is active and its database healthy.
@@ -345,6 +349,31 @@ class Instance:
         self._trail.parent.mkdir(parents=True, exist_ok=True)
         with self._trail.open("a") as trail:
             trail.write(f"{time.strftime('%H:%M:%S')} {state}\n")
+
+    # Its access
+
+    def open_to(self, *, public: bool = False, cidrs: list[str]) -> None:
+        """Say who may reach the database, and wait until it is so.
+
+        Args:
+            public: whether it has a public address.
+            cidrs: the networks that may connect.
+        """
+        self.cloud.trove.instances.update(self.id, is_public=public, allowed_cidrs=cidrs)
+        self.wait_until_healthy(self.timeouts.change)
+
+    def try_to_connect(self, address: str | None = None) -> None:
+        """Log in once.
+
+        Args:
+            address: where, if not at the address that tests connect to.
+
+        Raises:
+            CannotConnectError: nothing answers there.
+        """
+        server = Server(address or self.address, self.spec.port, self.timeouts.connect)
+        with self.spec.dialect.connect(server, self.login, self.database):
+            return
 
     # Its databases
 

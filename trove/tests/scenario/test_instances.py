@@ -1,20 +1,27 @@
-"""An instance comes and goes."""
+"""Instances come and go."""
+
+from functools import partial
 
 import pytest
+
+from trove.tests.harness.paging import every
 
 pytestmark = pytest.mark.instances
 
 
+@pytest.mark.smoke
 def test_a_new_instance_is_healthy(shared_instance):
     assert shared_instance.status == "HEALTHY"
 
 
+@pytest.mark.smoke
 def test_a_new_instance_has_the_database_and_the_user_asked_for(shared_instance):
     assert shared_instance.database in shared_instance.databases()
     assert shared_instance.login.user in shared_instance.users()
     assert shared_instance.access(shared_instance.login.user) == [shared_instance.database]
 
 
+@pytest.mark.smoke
 def test_the_user_asked_for_works_in_the_database_over_the_network(shared_instance):
     user, database = shared_instance.login, shared_instance.database
 
@@ -25,11 +32,62 @@ def test_the_user_asked_for_works_in_the_database_over_the_network(shared_instan
     shared_instance.sql(user, "DROP TABLE birds", database=database)
 
 
-def test_a_deleted_instance_leaves_nothing_behind(fresh_instance, traces):
-    instance = traces(fresh_instance)
-    assert instance.found()
+def test_an_instance_is_shown_as_it_was_asked_for(shared_instance):
+    shown, spec = shared_instance.show(), shared_instance.spec
 
-    fresh_instance.delete()
+    assert shown["name"] == shared_instance.name
+    assert shown["datastore"]["type"] == spec.datastore
+    assert shown["datastore"]["version"] == spec.version
+    assert shown["flavor"]["id"] == spec.flavor
+    assert (shown.get("volume") or {"size": 0})["size"] == spec.volume_gb
+    assert shown["addresses"]
 
-    assert not fresh_instance.exists
-    assert instance.left() == []
+
+def test_a_renamed_instance_is_listed_by_its_new_name(cloud, shared_instance):
+    shared_instance.rename("another name")
+    try:
+        names = {each.id: each.name for each in every(cloud.trove.instances.list)}
+        assert names[shared_instance.id] == "another name"
+    finally:
+        shared_instance.rename(shared_instance.name)
+
+
+def test_an_instance_is_listed_with_its_details(cloud, shared_instance):
+    listing = partial(cloud.trove.instances.list, detailed=True)
+    (detailed,) = (each for each in every(listing) if each.id == shared_instance.id)
+
+    assert detailed.datastore["version"] == shared_instance.spec.version
+    assert detailed.flavor["id"] == shared_instance.spec.flavor
+
+
+def test_instances_of_clusters_are_listed_when_asked_for(cloud, shared_instance):
+    listed = cloud.trove.instances.list(include_clustered=True)
+
+    assert shared_instance.id in [each.id for each in listed]
+
+
+def test_an_instance_begins_as_it_was_asked_for_and_leaves_nothing_behind(
+    shared_instance, instance_factory, traces
+):
+    setting = shared_instance.spec.dialect.tunable
+    value = shared_instance.setting(setting) + 7
+    group = shared_instance.create_configuration({setting: value})
+
+    instance = instance_factory.request(
+        "furnished", configuration=group, locality="affinity", availability_zone="nova"
+    )
+    assert instance.status == "BUILD"
+    instance.wait_until_healthy()
+
+    assert instance.setting(setting) == value
+    assert instance.show()["configuration"]["id"] == group
+    assert instance.show()["locality"] == "affinity"
+    page = instance.cloud.trove.instances.list(limit=1)
+    rest = every(instance.cloud.trove.instances.list, marker=page.next)
+    assert {instance.id, shared_instance.id} <= {each.id for each in [*page, *rest]}
+
+    made = traces(instance)
+    assert made.found()
+    instance.delete()
+    assert not instance.exists
+    assert made.left() == []
