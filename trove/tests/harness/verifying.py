@@ -60,6 +60,7 @@ def verify(
     timeout: float = TIMEOUT,
     logs: Path | None = None,
     accelerator: str | None = None,
+    stages: tuple[str, ...] = STAGES[:-1],
 ) -> Verified:
     """Boot an image, have it run its database, and talk to that from outside.
 
@@ -72,6 +73,7 @@ def verify(
         timeout: seconds from power-on to the last stage.
         logs: folder for the guest's console; by default the one for all logs.
         accelerator: ``kvm`` or ``tcg``; by default KVM where a probe guest runs on it.
+        stages: what the guest itself has to tell of before anybody talks SQL to it.
 
     Raises:
         ScenarioError: a stage was not reached; the text says which, and has the
@@ -90,7 +92,7 @@ def verify(
         port = _free_port()
         argv = command(image, accelerator, drive, {port: target.datastore.port})
         with _running(argv, image.name, folder, log) as guest:
-            guest.wait_for_stages(STAGES[:-1], timeout)
+            guest.wait_for_stages(stages, timeout)
             _talk(guest, target, port, password, timeout)
     return Verified(guest.seconds, accelerator)
 

@@ -49,7 +49,7 @@ def test_the_databases_own_database_is_not_listed(shared_instance):
     assert shared_instance.spec.dialect.reserved_database not in shared_instance.databases()
 
 
-@pytest.mark.parametrize("name", ["", "---", "with/slash", "x" * 200])
+@pytest.mark.parametrize("name", ["", "---", "x" * 256], ids=["empty", "no letter", "long"])
 def test_a_database_name_that_can_not_be_is_refused(cloud, shared_instance, name):
     with pytest.raises(BadRequest):
         cloud.trove.databases.create(shared_instance.id, [{"name": name}])

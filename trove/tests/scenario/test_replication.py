@@ -21,7 +21,7 @@ def new_group(instance_factory: InstanceFactory) -> Callable[[], ReplicationGrou
     def make() -> ReplicationGroup:
         source = instance_factory.request("source")
         source.wait_until_healthy()
-        Workload(source, "before").write(20)
+        Workload(source, "history").write(20)
         replicas = instance_factory.request_replicas(source, count=2)
         for replica in replicas:
             replica.wait_until_healthy()
@@ -31,9 +31,9 @@ def new_group(instance_factory: InstanceFactory) -> Callable[[], ReplicationGrou
 
 
 @pytest.fixture(scope="module")
-def groups() -> list[ReplicationGroup]:
+def groups(new_group: Callable[[], ReplicationGroup]) -> list[ReplicationGroup]:
     """The group that tests share; a test that takes it apart takes it out."""
-    return []
+    return [new_group()]
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_replicas_serve_rows_from_before_and_after_they_were_made(group, workloa
 
     for replica in group.replicas:
         workload.verify(replica)
-        assert replica.sql(replica.login, "SELECT COUNT(*) FROM before", database=replica.database)
+        assert replica.sql(replica.login, "SELECT COUNT(*) FROM history", database=replica.database)
 
 
 def test_a_replica_takes_no_writes(group, workload):

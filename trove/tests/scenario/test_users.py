@@ -121,7 +121,7 @@ def test_a_second_user_of_the_same_name_is_refused(cloud, shared_instance):
     assert "already exists" in refusal.value.message
 
 
-@pytest.mark.parametrize("name", ["", "with/slash", "x" * 200])
+@pytest.mark.parametrize("name", ["", "---", "x" * 256], ids=["empty", "no letter", "long"])
 def test_a_user_name_that_can_not_be_is_refused(cloud, shared_instance, name):
     with pytest.raises(BadRequest):
         cloud.trove.users.create(shared_instance.id, [_user(name)])

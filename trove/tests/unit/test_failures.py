@@ -157,3 +157,20 @@ def test_what_could_not_be_deleted_is_told(project, monkeypatch):
     result.stdout.fnmatch_lines(["*not cleaned up*", "instance trove-scenario-*: it is locked*"])
     (run,) = project.runs
     assert len(run.journal.open_entries()) == 1
+
+
+def test_a_test_with_an_endless_name_leaves_its_evidence(project):
+    project.pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("name", ["x" * 300, "y\\n'\\"" * 100])
+        def test_it(shared_instance, name):
+            assert not name
+        """
+    )
+
+    project.run("-m", "mysql").assert_outcomes(failed=2)
+
+    (run,) = project.runs
+    assert len(list((run.folder / "failed").iterdir())) == 2
