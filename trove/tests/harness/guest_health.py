@@ -17,11 +17,12 @@ from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.instances import Instance
 
-# How an error begins: in the agent's log, in that of MySQL and its relatives, in PostgreSQL's.
-ERROR = re.compile(
-    r"trove-guest-agent\[\d+\]: \S+ \S+ \d+ (?:ERROR|CRITICAL) (?P<agent>.*)"
-    r"|database\[\d+\]: .*?(?:\[ERROR\]|(?:ERROR|FATAL|PANIC): ) ?(?P<database>.*)"
-)
+# How the agent writes of an error: time and logger, and what it says. A traceback is
+# many lines of the same time and logger.
+AGENT = re.compile(r"trove-guest-agent\[\d+\]: (\S+ \S+) \d+ (?:ERROR|CRITICAL) (\S+)(.*)")
+# How MySQL and its relatives do, and PostgreSQL.
+DATABASE = re.compile(r"database\[\d+\]: .*?(?:\[ERROR\]|(?:ERROR|FATAL|PANIC): )")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class GuestErrors(ScenarioError):
@@ -52,6 +53,23 @@ def expected(path: Path) -> tuple[ExpectedError, ...]:
     )
 
 
+def errors_in(lines: Iterable[str]) -> list[str]:
+    """Return the errors that are told of in the lines of a console."""
+    errors: list[list[str]] = []
+    traced = None
+    for line in lines:
+        if told := AGENT.search(line):
+            if told.groups()[:2] == traced:
+                # The last line with words is the one that counts.
+                errors[-1][1:] = [told[3].strip()] if told[3].strip() else errors[-1][1:]
+            else:
+                errors.append([line])
+            traced = told.groups()[:2]
+        elif DATABASE.search(line):
+            errors.append([line])
+    return [" … ".join(error) for error in errors]
+
+
 class Consoles:
     """The consoles of instances, each read on from where it was read to before.
 
@@ -67,22 +85,25 @@ class Consoles:
         self._last: dict[str, str] = {}
 
     def errors(self, instance: Instance) -> list[str]:
-        """Return the unexpected errors that an instance has told of since the last look."""
+        """Return the unexpected errors that an instance has told of since the last look.
+
+        Of a traceback it is the first line and the last one, which names the exception.
+        """
         return [
-            line
-            for line in self._new_lines(instance)
-            if ERROR.search(line) and not self._is_expected(line, instance.spec.datastore)
+            error
+            for error in errors_in(self._new_lines(instance))
+            if not self._is_expected(error, instance.spec.datastore)
         ]
 
-    def _is_expected(self, line: str, datastore: str) -> bool:
+    def _is_expected(self, error: str, datastore: str) -> bool:
         return any(
-            re.search(each.pattern, line)
+            re.search(each.pattern, error)
             for each in self._allowed
             if not each.datastores or datastore in each.datastores
         )
 
     def _new_lines(self, instance: Instance) -> list[str]:
-        lines = self._read(instance).splitlines()
+        lines = COLOURS.sub("", self._read(instance)).splitlines()
         last = self._last.get(instance.id)
         if lines:
             self._last[instance.id] = lines[-1]

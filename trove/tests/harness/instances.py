@@ -320,7 +320,7 @@ class Instance:
             self.timeouts.gone,
         )
         self.journal.closed(self._entry)
-        self._handled.remove(self)
+        self._handled[:] = [each for each in self._handled if each.id != self.id]
 
     @property
     def exists(self) -> bool:

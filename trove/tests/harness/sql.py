@@ -73,7 +73,6 @@ class Dialect(Protocol):
     Attributes:
         reserved_database: a database of its own, that no user may have.
         reserved_user: a user of Trove's own, that nobody else may have.
-        superuser: whom ``root`` means to Trove.
         tunable: a setting that takes any sensible number without a restart, and goes
             back to its default without one.
         tunable_at_start: a setting that takes a number at the database's start only.
@@ -83,7 +82,6 @@ class Dialect(Protocol):
 
     reserved_database: str
     reserved_user: str
-    superuser: str
     tunable: str
     tunable_at_start: str
     query_log: str
@@ -131,7 +129,6 @@ class MySQL:
 
     reserved_database = "mysql"
     reserved_user = "os_admin"
-    superuser = "root"
     tunable = "max_connections"
     tunable_at_start = "innodb_ft_min_token_size"
     query_log = "general"
@@ -227,7 +224,6 @@ class PostgreSQL:
 
     reserved_database = "postgres"
     reserved_user = "os_admin"
-    superuser = "postgres"
     tunable = "max_wal_size"
     tunable_at_start = "max_connections"
     query_log = "general"

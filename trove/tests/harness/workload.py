@@ -26,6 +26,8 @@ class LostDataError(ScenarioError):
 class Workload:
     """A table of rows with checksums, and what is known of them.
 
+    As a context manager it drops the table in the end.
+
     Args:
         instance: where it is written.
         table: its name in the instance's own database.
@@ -43,6 +45,21 @@ class Workload:
                 f"CREATE TABLE {table}"
                 " (number INTEGER PRIMARY KEY, body VARCHAR(64), checksum CHAR(64))"
             )
+
+    def __enter__(self) -> "Workload":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.drop()
+
+    def drop(self, *, on: Instance | None = None) -> None:
+        """Drop the table.
+
+        Args:
+            on: where, if not where the workload began.
+        """
+        instance = on or self.instance
+        instance.sql(instance.login, f"DROP TABLE {self.table}", database=instance.database)
 
     def acknowledged(self) -> frozenset[int]:
         """Return the numbers of the rows that the database has acknowledged so far."""

@@ -11,7 +11,8 @@ from trove.tests.harness.sql import ReadOnlyError
 from trove.tests.harness.waiting import wait_for
 from trove.tests.harness.workload import Workload
 
-pytestmark = pytest.mark.replication
+# One worker has them all, and their instances.
+pytestmark = [pytest.mark.replication, pytest.mark.xdist_group("replication")]
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +60,9 @@ def own_group(new_group, groups, admin_cloud) -> Iterator[ReplicationGroup]:
 def workload(group: ReplicationGroup, request: pytest.FixtureRequest) -> Iterator[Workload]:
     """A table on the source of the group, of this test's own."""
     table = "rows_" + "".join(filter(str.isalnum, request.node.originalname.lower()))[-40:]
-    yield Workload(group.source, table)
-    source = group.source
-    source.sql(source.login, f"DROP TABLE {table}", database=source.database)
+    workload = Workload(group.source, table)
+    yield workload
+    workload.drop(on=group.source)
 
 
 def test_source_and_replicas_are_shown_with_each_other(group):

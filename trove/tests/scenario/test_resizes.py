@@ -1,30 +1,32 @@
-"""More memory, more room: an instance grows and keeps its data."""
+"""More memory, more room: an instance grows while it is in use, and loses nothing."""
 
 import pytest
+
+from trove.tests.fixtures.applicability import Reason, skip
+from trove.tests.harness.workload import Workload
 
 pytestmark = pytest.mark.resizes
 
 
-def test_data_is_still_there_on_a_larger_flavor(fresh_instance, larger_flavor):
-    user, database = fresh_instance.login, fresh_instance.database
-    fresh_instance.sql(user, "CREATE TABLE notes (line VARCHAR(20))", database=database)
-    fresh_instance.sql(user, "INSERT INTO notes VALUES (%s)", "remember", database=database)
+def test_nothing_is_lost_on_the_way_to_a_larger_flavor(spare_instance, larger_flavor):
+    with Workload(spare_instance) as workload:
+        with workload.writing():
+            spare_instance.resize(larger_flavor)
+        workload.write(5)
 
-    fresh_instance.resize(larger_flavor)
-
-    assert fresh_instance.show()["flavor"]["id"] == larger_flavor
-    assert fresh_instance.sql(user, "SELECT line FROM notes", database=database) == "remember"
+        assert spare_instance.show()["flavor"]["id"] == larger_flavor
+        workload.verify()
 
 
-def test_data_is_still_there_on_a_larger_volume(fresh_instance):
-    size = fresh_instance.spec.volume_gb
-    if not size:
-        pytest.skip("needs_volumes: this Trove gives its instances none")
-    user, database = fresh_instance.login, fresh_instance.database
-    fresh_instance.sql(user, "CREATE TABLE notes (line VARCHAR(20))", database=database)
-    fresh_instance.sql(user, "INSERT INTO notes VALUES (%s)", "remember", database=database)
+def test_nothing_is_lost_on_the_way_to_a_larger_volume(spare_instance):
+    if not spare_instance.spec.volume_gb:
+        skip(Reason.NEEDS_VOLUMES, "this Trove gives its instances none")
+    size = spare_instance.show()["volume"]["size"] + 1
 
-    fresh_instance.grow(size + 1)
+    with Workload(spare_instance) as workload:
+        with workload.writing():
+            spare_instance.grow(size)
+        workload.write(5)
 
-    assert fresh_instance.show()["volume"]["size"] == size + 1
-    assert fresh_instance.sql(user, "SELECT line FROM notes", database=database) == "remember"
+        assert spare_instance.show()["volume"]["size"] == size
+        workload.verify()

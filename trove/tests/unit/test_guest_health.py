@@ -67,6 +67,23 @@ def test_what_the_console_has_lost_is_no_reason_to_miss_the_rest(consoles, conso
     assert looked_at.errors(instance) == [MYSQL]
 
 
+def test_a_traceback_is_one_error(consoles, console, instance):
+    begin = "[   24.1] trove-guest-agent[46]: 2026-11-26 04:59:26,917.917 46 ERROR oslo.rpc"
+    console += [
+        f"{begin} [-] Exception during message handling: NoSuchMethod",
+        f"{begin} Traceback (most recent call last):",
+        f"{begin}     raise NoSuchMethod(method)",
+        f"{begin} oslo.NoSuchMethod: no method",
+        f"{begin} ",
+    ]
+    assert consoles().errors(instance) == [f"{console[0]} … oslo.NoSuchMethod: no method"]
+
+
+def test_colours_are_taken_out(consoles, console, instance):
+    console += [POSTGRESQL.replace("FATAL", "\x1b[0;1;31mFATAL\x1b[0m")]
+    assert consoles().errors(instance) == [POSTGRESQL]
+
+
 def test_an_expected_error_is_passed_over(consoles, console, instance):
     console += [AGENT, MYSQL]
     assert consoles(ExpectedError("MY-010119", "it ends")).errors(instance) == [AGENT]
