@@ -1,8 +1,8 @@
 """Which operations of Trove's API a run really called, and got the answer it wanted.
 
 Every process of a run appends to one file of the run's folder what its sessions asked
-Trove, a name a line. Nothing else is kept: no addresses, no bodies, no secrets. To sum
-up several runs::
+Trove, a name a line, and the test that it was asked in. Nothing else is kept: no
+addresses, no bodies, no secrets. To sum up several runs::
 
     python -m trove.tests.harness.api_coverage RUNFOLDER...
 """
@@ -10,9 +10,10 @@ up several runs::
 import argparse
 import json
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -20,7 +21,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 import requests
 
 from trove.tests.harness import api_operations
-from trove.tests.harness.api_operations import Exchange
+from trove.tests.harness.api_operations import Exchange, Operation
 
 RECORD = "operations.log"
 REPORT = "api-coverage.txt"
@@ -65,25 +66,46 @@ def watch(session: requests.Session, endpoint: str) -> None:
     session.hooks["response"].append(look)
 
 
-def read(folders: Iterable[Path]) -> Counter[str]:
-    """Return how often runs called what: names of operations, and other requests."""
-    calls: Counter[str] = Counter()
+@dataclass
+class Calls:
+    """What runs asked of Trove.
+
+    Attributes:
+        counted: how often, by names of operations, and of other requests.
+        tests: the tests that asked, by the same names.
+    """
+
+    counted: Counter[str] = field(default_factory=Counter)
+    tests: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def not_called_by(self, operation: Operation) -> list[str]:
+        """Return the tests that an operation names and that ran, but did not call it."""
+        ran = set().union(*self.tests.values())
+        return sorted((set(operation.tests) & ran) - self.tests[operation.name])
+
+
+def read(folders: Iterable[Path]) -> Calls:
+    """Return what runs called, from their folders."""
+    calls = Calls()
     for folder in folders:
         if (record := folder / RECORD).exists():
-            calls.update(record.read_text().splitlines())
+            for line in record.read_text().splitlines():
+                name, _, test = line.partition("\t")
+                calls.counted[name] += 1
+                calls.tests[name].add(test)
     return calls
 
 
-def count(calls: Counter[str]) -> str:
+def count(calls: Calls) -> str:
     """Return how many operations were called: those of which every part was."""
     rows = api_operations.load().rows
-    called = sum(all(calls[part.name] for part in row.parts) for row in rows)
+    called = sum(all(calls.counted[part.name] for part in row.parts) for row in rows)
     return f"{called} of {len(rows)} operations called and answered"
 
 
-def report(calls: Counter[str], runs: str = "this run") -> list[str]:
-    """Return the lines of a table of all operations, of other requests, and a summary."""
-    return [*_table(calls), *_others(calls), "", _summary(calls, runs)]
+def report(calls: Calls, runs: str = "this run") -> list[str]:
+    """Return the lines of a table of all operations, of what is amiss, and a summary."""
+    return [*_table(calls), *_others(calls), *_lies(calls), "", _summary(calls, runs)]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -93,12 +115,17 @@ def main(arguments: list[str] | None = None) -> None:
         description="Print which operations of Trove's API test runs called, taken together.",
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="RUNFOLDER")
-    folders = parser.parse_args(arguments).folders
+    parser.add_argument(
+        "--by-test", action="store_true", help="name the tests that called each, instead"
+    )
+    options = parser.parse_args(arguments)
+    folders = options.folders
     for folder in folders:
         if not (folder / RECORD).exists():
             parser.error(f"{folder} is no folder of a run that asked Trove anything")
     runs = "this run" if len(folders) == 1 else f"these {len(folders)} runs"
-    print(*report(read(folders), runs), sep="\n")
+    calls = read(folders)
+    print(*(_callers(calls) if options.by_test else report(calls, runs)), sep="\n")
 
 
 class _Address:
@@ -157,27 +184,39 @@ def _note(record: Path, exchange: Exchange) -> None:
     names = [one.name for one in match.operations] or [f"{match.route} {exchange.status}"]
     # One write for all: lines of several processes never mix.
     with record.open("a") as lines:
-        lines.write("".join(f"{name}\n" for name in names))
+        lines.write("".join(f"{name}\t{exchange.test}\n" for name in names))
 
 
-def _table(calls: Counter[str]) -> Iterator[str]:
+def _table(calls: Calls) -> Iterator[str]:
     listed = api_operations.load().listed
     width = max(len(one.name) for one in listed)
     yield f"row  {'operation':{width}}  calls  tests, or the reason for none"
     for one in listed:
         grounds = f"{_words(one.reason)}: {one.text}" if one.reason else ", ".join(one.tests)
-        yield f"{one.row:>3}  {one.name:{width}}  {calls[one.name]:>5}  {grounds}"
+        yield f"{one.row:>3}  {one.name:{width}}  {calls.counted[one.name]:>5}  {grounds}"
 
 
-def _others(calls: Counter[str]) -> Iterator[str]:
+def _others(calls: Calls) -> Iterator[str]:
     names = {one.name for one in api_operations.load().listed}
-    others = sorted((what, times) for what, times in calls.items() if what not in names)
+    others = sorted((what, times) for what, times in calls.counted.items() if what not in names)
     if others:
         yield from ("", "Requests that are none of these, with the status of the answer:")
         yield from (f"{times:>5}  {what}" for what, times in others)
 
 
-def _summary(calls: Counter[str], runs: str) -> str:
+def _lies(calls: Calls) -> Iterator[str]:
+    lies = {one.name: calls.not_called_by(one) for one in api_operations.load().listed}
+    if any(lies.values()):
+        yield from ("", "Tests that an operation names, that ran and did not call it:")
+        yield from (f"  {name}: {', '.join(tests)}" for name, tests in lies.items() if tests)
+
+
+def _callers(calls: Calls) -> Iterator[str]:
+    for one in api_operations.load().listed:
+        yield f"{one.row:>3}  {one.name}: {', '.join(sorted(calls.tests[one.name])) or '-'}"
+
+
+def _summary(calls: Calls, runs: str) -> str:
     """Tell how many operations were called, and how many have a test.
 
     An operation has one if every part has; else the first of ``REASONS`` counts.

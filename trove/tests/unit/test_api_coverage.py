@@ -1,6 +1,6 @@
 import ast
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -10,6 +10,7 @@ import yaml
 from trove.tests.common import paths
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import api_coverage, api_operations
+from trove.tests.harness.api_coverage import Calls
 from trove.tests.harness.api_operations import Exchange
 
 SCENARIO = paths.ROOT / "trove/tests/scenario"
@@ -252,7 +253,7 @@ def test_requests_to_trove_are_counted_and_no_others(server, tmp_path, prefix):
         session.get(f"{server}{prefix}/v2.1/4242/flavors")
         session.get(f"http://localhost:{server.rpartition(':')[2]}{prefix}/v1.0{INSTANCES}")
     session.get(f"{server}{prefix}/v1.0/4242/limits")
-    assert api_coverage.read([tmp_path]) == {
+    assert api_coverage.read([tmp_path]).counted == {
         "list the versions of the API": 1,
         "show the version of the API": 1,
         "list instances": 1,
@@ -284,7 +285,7 @@ def test_what_is_not_listed_is_counted_by_route_and_status(server, tmp_path):
     with api_coverage.recording(tmp_path / api_coverage.RECORD):
         session.get(f"{server}/v1.0{INSTANCE}", headers={"Answer": "404"})
         session.post(f"{server}/v1.0{INSTANCE}/action", json={"password": "secret"})
-    assert api_coverage.read([tmp_path]) == {
+    assert api_coverage.read([tmp_path]).counted == {
         "GET /{tenant_id}/instances/{id} 404": 1,
         "POST /{tenant_id}/instances/{id}/action 200": 1,
     }
@@ -306,9 +307,10 @@ def test_the_test_at_work_is_known(monkeypatch):
 
 
 def test_an_operation_was_called_when_all_its_parts_were(listed):
-    one, both = Counter(["list flavors"]), Counter(["list flavors", "show a flavor"])
-    assert api_coverage.count(one) == "0 of 131 operations called and answered"
-    assert api_coverage.count(both) == "1 of 131 operations called and answered"
+    calls = Calls(Counter(["list flavors"]))
+    assert api_coverage.count(calls) == "0 of 131 operations called and answered"
+    calls.counted["show a flavor"] += 1
+    assert api_coverage.count(calls) == "1 of 131 operations called and answered"
 
 
 def test_an_operation_has_a_test_when_all_its_parts_have(listed):
@@ -323,14 +325,32 @@ def test_runs_are_summed_up(tmp_path, capsys):
     for folder in folders:
         folder.mkdir()
         (folder / api_coverage.RECORD).write_text(
-            "list flavors\nGET /{tenant_id}/instances/{id} 404\n"
+            "list flavors\ttest_a.py::test_one\nGET /{tenant_id}/instances/{id} 404\t\n"
         )
-    (folders[1] / api_coverage.RECORD).open("a").write("show a flavor\n")
-    api_coverage.main([str(folder) for folder in folders])
+    (folders[1] / api_coverage.RECORD).open("a").write("show a flavor\ttest_a.py::test_two\n")
+    names = [str(folder) for folder in folders]
+    api_coverage.main(names)
     text = capsys.readouterr().out
     assert "106  list flavors  " in text
     assert "    2  GET /{tenant_id}/instances/{id} 404" in text
     assert "1 of 131 operations called and answered in these 2 runs;" in text.splitlines()[-1]
+
+    api_coverage.main(["--by-test", *names])
+    text = capsys.readouterr().out.splitlines()
+    assert "106  list flavors: test_a.py::test_one" in text
+    assert "107  show limits and rates: -" in text
+
+
+def test_who_is_named_and_did_not_call_is_told(listed):
+    (restart,) = (one for one in listed.listed if one.name == "restart an instance")
+    named, other = restart.tests[0], "test_a.py::test_one"
+    asked = Calls(tests=defaultdict(set, {"restart an instance": {named}}))
+    assert asked.not_called_by(restart) == []
+    passed_by = Calls(tests=defaultdict(set, {"list flavors": {named, other}}))
+    assert passed_by.not_called_by(restart) == [named]
+    assert f"  restart an instance: {named}" in api_coverage.report(passed_by)
+    not_run = Calls(tests=defaultdict(set, {"list flavors": {other}}))
+    assert not_run.not_called_by(restart) == []
 
 
 def test_a_folder_without_a_record_is_an_error(tmp_path, capsys):
@@ -371,7 +391,7 @@ def test_the_table_is_printed_and_kept(asking, processes):
         [
             "*= operations of Trove's API =*",
             "row  operation *  calls  tests, or the reason for none",
-            " 33  restart an instance *  0  test_restart.py::test_data_is_still_there_*",
+            " 33  restart an instance *  0  test_restarts.py::*",
             "106  list flavors *  1  not tested yet: tests ask Nova",
             "107  show limits and rates *  1  not tested yet: *",
             "2 of 131 operations called and answered in this run; * listed with a test, *",
