@@ -59,7 +59,7 @@ def own_group(new_group, groups, admin_cloud) -> Iterator[ReplicationGroup]:
 @pytest.fixture
 def workload(group: ReplicationGroup, request: pytest.FixtureRequest) -> Iterator[Workload]:
     """A table on the source of the group, of this test's own."""
-    table = "rows_" + "".join(filter(str.isalnum, request.node.originalname.lower()))[-40:]
+    table = "records_" + "".join(filter(str.isalnum, request.node.originalname.lower()))[-40:]
     workload = Workload(group.source, table)
     yield workload
     workload.drop(on=group.source)
@@ -157,7 +157,7 @@ def test_data_is_still_there_on_larger_volumes_of_source_and_replicas(group, wor
 
 
 def test_a_dead_source_is_ejected_and_a_detached_replica_is_on_its_own(own_group, admin_cloud):
-    workload = Workload(own_group.source, "rows")
+    workload = Workload(own_group.source, "records")
     workload.write(20)
     own_group.wait_until_served(workload)
     kill(own_group.source, admin_cloud)

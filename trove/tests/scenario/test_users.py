@@ -80,6 +80,7 @@ def test_a_user_of_another_host_can_not_log_in_from_here(shared_instance):
         shared_instance.sql(reader, "SELECT 42")
 
 
+@pytest.mark.server_bug("every_user_reaches_every_database")
 def test_a_user_gets_into_no_database_that_was_not_granted(shared_instance):
     shared_instance.create_database("library")
     reader = shared_instance.create_user("reader")
