@@ -307,6 +307,22 @@ class Instance:
         self.cloud.trove.instances.resize_volume(self.id, volume_gb)
         self.wait_until_healthy(self.timeouts.resize, hold=2)
 
+    def upgrade(self, version: str, *, deprecated: bool = False) -> None:
+        """Run the database in another version, and wait until it is healthy again.
+
+        Args:
+            version: name or id of the datastore version.
+            deprecated: ask in the way that the API had first.
+        """
+        if deprecated:
+            self.cloud.trove.instances.upgrade(self.id, version)
+        else:
+            # python-troveclient knows only the first way.
+            self.cloud.trove.client.put(
+                f"/instances/{self.id}", body={"instance": {"datastore_version": version}}
+            )
+        self.wait_until_healthy(self.timeouts.restart, hold=2)
+
     def rename(self, name: str) -> None:
         """Give the instance another name, in Trove."""
         self.cloud.trove.instances.update(self.id, name=name)
