@@ -22,7 +22,8 @@ from trove.tests.harness.instances import Instance
 AGENT = re.compile(r"trove-guest-agent\[\d+\]: (\S+ \S+) \d+ (?:ERROR|CRITICAL) (\S+)(.*)")
 # How MySQL and its relatives do, and PostgreSQL.
 DATABASE = re.compile(r"database\[\d+\]: .*?(?:\[ERROR\]|(?:ERROR|FATAL|PANIC): )")
-COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# Nova takes the character out that they begin with.
+COLOURS = re.compile(r"\x1b?\[[0-9;]*m")
 
 
 class GuestErrors(ScenarioError):

@@ -79,8 +79,9 @@ def test_a_traceback_is_one_error(consoles, console, instance):
     assert consoles().errors(instance) == [f"{console[0]} … oslo.NoSuchMethod: no method"]
 
 
-def test_colours_are_taken_out(consoles, console, instance):
-    console += [POSTGRESQL.replace("FATAL", "\x1b[0;1;31mFATAL\x1b[0m")]
+@pytest.mark.parametrize("begin", ["\x1b", ""])
+def test_colours_are_taken_out(consoles, console, instance, begin):
+    console += [POSTGRESQL.replace("FATAL", f"{begin}[0;1;31mFATAL{begin}[0m")]
     assert consoles().errors(instance) == [POSTGRESQL]
 
 
