@@ -495,6 +495,11 @@ class Instance:
     def disable_root(self) -> None:
         """Don't let the superuser log in any more."""
         self.cloud.trove.root.delete(self.id)
+        # Trove keeps whole seconds, and counts as enabled what it has enabled and
+        # disabled within one.
+        if self.root_enabled:
+            time.sleep(1)
+            self.cloud.trove.root.delete(self.id)
         for made in [key for key in self._made if key[0] == "root"]:
             del self._made[made]
 
