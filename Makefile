@@ -6,8 +6,8 @@ TOX := .venv/bin/tox
 scenario-mysql: $(TOX)  ## MySQL answering SQL inside a real Trove instance
 	$(TOX) run -e scenario-mysql
 
-test: $(TOX)  ## lint, unit tests, two images, the mysql scenario, the embedded cloud's own tests
-	$(TOX) run -e lint,unit,image-mariadb,image-postgresql,scenario-mysql,embedded
+test: $(TOX)  ## lint, unit tests, images that boot, mysql whole, the others' smoke tests, the cloud's own
+	$(TOX) run -e lint,unit,image-mariadb,image-postgresql,scenario-mysql,smoke,embedded
 
 clean: ## end the embedded cloud and forget the environments
 	test ! -x .tox/scenario-mysql/bin/trove-cloud || .tox/scenario-mysql/bin/trove-cloud down

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 import pytest
-from troveclient.exceptions import BadRequest
+from troveclient.exceptions import NotFound
 
 from trove.tests.harness.workload import Workload
 
@@ -22,7 +22,7 @@ def test_nothing_is_lost_over_an_upgrade(spare_instance, deprecated):
 
 
 def test_an_upgrade_to_an_unknown_version_is_refused(shared_instance):
-    with pytest.raises(BadRequest):
+    with pytest.raises(NotFound):
         shared_instance.upgrade(str(uuid4()))
 
     assert shared_instance.status == "HEALTHY"
