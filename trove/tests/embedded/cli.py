@@ -255,7 +255,14 @@ def main() -> int:
     arguments = _parser().parse_args()
     end_on_signals()
     try:
-        return arguments.action(arguments)
+        code = arguments.action(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Who reads has read enough, as `trove-cloud status | head` does. What is left in
+        # the buffer has no place to go when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ScenarioError as error:
         print(f"trove-cloud: {error}", file=sys.stderr)
         return 1
