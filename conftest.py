@@ -16,5 +16,6 @@ pytest_plugins = (
     "trove.tests.fixtures.instances",
     "trove.tests.fixtures.applicability",
     "trove.tests.fixtures.object_store",
+    "trove.tests.fixtures.modules",
     "trove.tests.fixtures.diagnostics",
 )
