@@ -15,7 +15,7 @@ pytest_plugins = (
     "trove.tests.fixtures.datastores",
     "trove.tests.fixtures.instances",
     "trove.tests.fixtures.applicability",
+    "trove.tests.fixtures.diagnostics",
     "trove.tests.fixtures.object_store",
     "trove.tests.fixtures.modules",
-    "trove.tests.fixtures.diagnostics",
 )

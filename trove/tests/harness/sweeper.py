@@ -23,6 +23,7 @@ from trove.tests.harness.waiting import State, wait_for
 
 log = logging.getLogger(__name__)
 
+ATTEMPTS = 2
 GONE = (trove_errors.NotFound, sdk_errors.NotFoundException)
 
 
@@ -44,27 +45,33 @@ class Kind:
 def sweep(journal: Journal, user: Cloud, admin: Cloud, timeouts: Timeouts) -> list[str]:
     """Delete everything that is open in ``journal``; return what went wrong.
 
-    One failure doesn't keep the rest from being deleted. What a newer version of this
-    harness has made, and only that can delete, stays in the journal.
+    One failure doesn't keep the rest from being deleted.
     """
     kinds = _kinds(user, admin)
     order = list(kinds)
     entries = journal.open_entries()
-    problems = [
-        f"{entry.kind} {entry.name} ({entry.id or 'no id'}): nothing here knows how to delete it"
-        for entry in entries
-        if entry.kind not in kinds
+    # Another version of the tree may have written this journal.
+    strange = [entry for entry in entries if entry.kind not in kinds]
+    pending = [entry for entry in reversed(entries) if entry.kind in kinds]
+    pending.sort(key=lambda entry: order.index(entry.kind))
+    problems: list[tuple[Entry, Exception]] = []
+    # Newest first, so that replicas go before their source; but which is the source
+    # may have changed, and then it can be deleted once they are gone.
+    for _ in range(ATTEMPTS):
+        problems = []
+        for entry in pending:
+            try:
+                _remove(entry, kinds[entry.kind], timeouts)
+            except Exception as error:
+                log.warning("deleting %s %s failed", entry.kind, entry.name, exc_info=True)
+                problems.append((entry, error))
+            else:
+                journal.closed(entry)
+        pending = [entry for entry, _ in problems]
+    return [
+        *(f"{entry.kind} {entry.name} ({entry.id or 'no id'}): {why}" for entry, why in problems),
+        *(f"{entry.kind} {entry.name}: unknown to this version" for entry in strange),
     ]
-    known = [entry for entry in entries if entry.kind in kinds]
-    for entry in sorted(known, key=lambda entry: order.index(entry.kind)):
-        try:
-            _remove(entry, kinds[entry.kind], timeouts)
-        except Exception as error:
-            log.warning("deleting %s %s failed", entry.kind, entry.name, exc_info=True)
-            problems.append(f"{entry.kind} {entry.name} ({entry.id or 'no id'}): {error}")
-        else:
-            journal.closed(entry)
-    return problems
 
 
 def sweep_after_dead_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but: str = "") -> None:

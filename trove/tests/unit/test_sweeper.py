@@ -124,14 +124,3 @@ def test_published_logs_are_deleted_wherever_they_are(tmp_path, journal):
     for cloud in (user, admin):
         assert list(cloud.connection.object_store.kept) == [("logs", "43/mysql-general")]
     assert journal.open_entries() == []
-
-
-def test_what_a_newer_harness_has_made_is_left_to_it(cloud, journal):
-    journal.creating("hovercraft", f"{PREFIX}1-eels")
-    make(cloud, journal, "instance", f"{PREFIX}1-db")
-
-    (problem,) = sweeper.sweep(journal, cloud, cloud, TIMEOUTS)
-
-    assert problem == f"hovercraft {PREFIX}1-eels (no id): nothing here knows how to delete it"
-    assert cloud.store.all("instance") == []
-    assert [entry.kind for entry in journal.open_entries()] == ["hovercraft"]
