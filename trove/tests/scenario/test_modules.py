@@ -174,6 +174,7 @@ def test_full_access_makes_an_administrators_module_an_ordinary_one(modules, adm
     update = admin_cloud.trove.modules.update
 
     assert not module.is_admin
+    assert modules.create(by=admin_cloud, full_access=False).is_admin
     assert update(module.id, full_access=False).is_admin
     assert not update(module.id, full_access=True).is_admin
     with pytest.raises(BadRequest, match="Cannot make module full access"):
