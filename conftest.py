@@ -18,4 +18,6 @@ pytest_plugins = (
     "trove.tests.fixtures.applicability",
     "trove.tests.fixtures.guest_health",
     "trove.tests.fixtures.diagnostics",
+    "trove.tests.fixtures.object_store",
+    "trove.tests.fixtures.modules",
 )

@@ -652,5 +652,15 @@ class Instance:
                     undo.callback(made)
                 self._made = {}
 
+    def undo_later(self, what: str, name: str, undo: Callable[[], None]) -> None:
+        """Have a change undone when the borrower returns the instance.
+
+        Args:
+            what: the kind of thing that is changed.
+            name: which one; the last that is said of it counts.
+            undo: undoes it, also where nothing is left to undo.
+        """
+        self._made[what, name] = undo
+
     def _wait(self, look: Callable[[], bool], label: str) -> None:
         wait_for(look, f"{label} on {self.name}", self.timeouts.change, interval=1.0)

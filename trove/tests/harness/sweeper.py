@@ -13,6 +13,7 @@ from openstack import exceptions as sdk_errors
 from troveclient import exceptions as trove_errors
 
 from trove.tests.common import progress
+from trove.tests.harness import object_store
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.journal import PREFIX, Entry, Journal
 from trove.tests.harness.paging import every
@@ -141,6 +142,18 @@ def _ids_by_name(entry: Entry, kind: Kind) -> list[str]:
     return [each.id for each in kind.list() if each.name == entry.name]
 
 
+def _published(beginning: str, *clouds: Cloud) -> Any:
+    found = [each for cloud in clouds for each in object_store.beginning_with(cloud, beginning)]
+    if not found:
+        raise sdk_errors.NotFoundException(f"No object begins with {beginning}.")
+    return found[0]
+
+
+def _discard(beginning: str, *clouds: Cloud) -> None:
+    for cloud in clouds:
+        object_store.delete_beginning_with(cloud, beginning)
+
+
 def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
     """Return every kind, in the order in which to delete."""
     trove = user.trove
@@ -150,6 +163,15 @@ def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
             lambda: every(trove.instances.list),
             trove.instances.get,
             lambda id: delete_instance(user, id, admin=admin),
+        ),
+        # A module that an instance has can't be deleted before that.
+        "module": Kind(
+            lambda: every(trove.modules.list), admin.trove.modules.get, admin.trove.modules.delete
+        ),
+        "published_log": Kind(
+            list,  # its id is known before it is there
+            lambda id: _published(id, user, admin),
+            lambda id: _discard(id, user, admin),
         ),
         "configuration": Kind(
             lambda: every(trove.configurations.list),

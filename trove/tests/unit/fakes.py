@@ -96,8 +96,38 @@ class Collection:
         (self._store.folder / f"{self._kind}-{id}").unlink()
 
 
+class ObjectStore:
+    """Swift: objects by container and name."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], bytes] = {}
+
+    def containers(self) -> list[Resource]:
+        """Return all containers."""
+        return [Resource(name=name) for name in sorted({name for name, _ in self.kept})]
+
+    def objects(self, container: str, prefix: str = "") -> list[Resource]:
+        """Return the objects of a container whose names begin so."""
+        found = (name for place, name in self.kept if place == container)
+        return [
+            Resource(name=name, container=container)
+            for name in sorted(found)
+            if name.startswith(prefix)
+        ]
+
+    def download_object(self, found: Resource | str, container: str = "") -> bytes:
+        """Return what an object holds."""
+        if isinstance(found, str):
+            found = Resource(name=found, container=container)
+        return self.kept[found.container, found.name]
+
+    def delete_object(self, found: Resource) -> None:
+        """Remove an object."""
+        del self.kept[found.container, found.name]
+
+
 class FakeCloud:
-    """A cloud with what the harness uses of Trove, Nova, Neutron and Glance."""
+    """A cloud with what the harness uses of Trove, Nova, Neutron, Glance and Swift."""
 
     def __init__(self, folder: Path, name: str = "fake") -> None:
         self.store = Store(folder)
@@ -115,6 +145,7 @@ class FakeCloud:
             instances=instances,
             mgmt_instances=instances,
             configurations=self._trove("configuration"),
+            modules=self._trove("module"),
             databases=SimpleNamespace(list=lambda _instance, **_page: []),
             users=SimpleNamespace(list=lambda _instance, **_page: []),
             root=SimpleNamespace(
@@ -122,6 +153,7 @@ class FakeCloud:
             ),
             mgmt_ds_versions=self._trove("datastore_version"),
         )
+        self.connection = SimpleNamespace(object_store=ObjectStore())
         images, flavors = self._sdk("image"), self._sdk("flavor")
         self.image = SimpleNamespace(
             images=images.list, get_image=images.get, delete_image=images.delete

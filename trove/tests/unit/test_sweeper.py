@@ -29,13 +29,14 @@ def make(cloud, journal, kind, name, *, told=True, **attributes):
 
 
 def test_deletes_in_an_order_in_which_nothing_is_in_use(cloud, journal):
-    for kind in ("flavor", "image", "datastore_version", "configuration", "instance"):
+    for kind in ("flavor", "image", "datastore_version", "configuration", "module", "instance"):
         make(cloud, journal, kind, f"{PREFIX}1-{kind}", image="42")
 
     assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
 
     assert [call.split()[1] for call in cloud.store.calls()] == [
         "instance",
+        "module",
         "configuration",
         "datastore_version",
         "image",
@@ -145,3 +146,17 @@ def test_an_instance_still_being_built_is_deleted_by_force(cloud, journal):
     assert sweeper.sweep(journal, cloud, admin, TIMEOUTS) == []
     assert reset == [built.id]
     assert cloud.store.all("instance") == []
+
+
+def test_published_logs_are_deleted_wherever_they_are(tmp_path, journal):
+    user, admin = FakeCloud(tmp_path / "cloud", "user"), FakeCloud(tmp_path / "cloud", "admin")
+    for cloud in (user, admin):
+        for name in ("42/mysql-general/log-1", "42/mysql-general_metafile", "43/mysql-general"):
+            cloud.connection.object_store.kept["logs", name] = b""
+    journal.created(journal.creating("published_log", "db general"), "42/mysql-general")
+
+    assert sweeper.sweep(journal, user, admin, TIMEOUTS) == []
+
+    for cloud in (user, admin):
+        assert list(cloud.connection.object_store.kept) == [("logs", "43/mysql-general")]
+    assert journal.open_entries() == []
