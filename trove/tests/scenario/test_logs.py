@@ -5,7 +5,6 @@ from uuid import uuid4
 import pytest
 from troveclient.exceptions import BadRequest, GuestLogNotFoundError, NotFound
 
-from trove.tests.fixtures.applicability import Reason, skip
 from trove.tests.harness import guest_logs
 from trove.tests.harness.guest_logs import SYSTEM, USER, GuestLog
 
@@ -69,12 +68,7 @@ def test_a_log_holds_what_ran_while_it_was_enabled(shared_instance, tmp_path):
     assert log.parts() == parts
 
 
-@pytest.mark.xfail(
-    reason="trove/guestagent/guest_log.py:356 counts characters where :364 seeks bytes: the end "
-    "of a log with more than ASCII in it is published twice",
-    raises=AssertionError,
-    strict=True,
-)
+@pytest.mark.server_bug("published_logs_are_counted_in_characters")
 def test_a_log_is_counted_right_in_every_language(shared_instance):
     log = GuestLog(shared_instance, shared_instance.spec.dialect.query_log)
     log.enable()
@@ -85,11 +79,7 @@ def test_a_log_is_counted_right_in_every_language(shared_instance):
     assert log.show().published == len(b"".join(log.parts()))
 
 
-@pytest.mark.xfail(
-    reason="trove/guestagent/guest_log.py:333 deletes a metafile that isn't there",
-    raises=BadRequest,
-    strict=True,
-)
+@pytest.mark.server_bug("only_published_logs_can_be_discarded")
 def test_a_log_that_is_not_published_can_be_discarded(shared_instance):
     log = GuestLog(shared_instance, shared_instance.spec.dialect.query_log)
 
@@ -115,8 +105,6 @@ def test_a_system_log_is_for_administrators_and_always_on(shared_instance, admin
 
 def test_an_administrator_reads_what_the_agent_says(shared_instance, admin_cloud):
     log = GuestLog(shared_instance, "guest", admin_cloud)
-    if not log.show().pending:
-        skip(Reason.NEEDS_LOG_FILE, "the agent writes no log where Trove looks for it")
 
     log.publish()
     assert "trove.guestagent" in log.text()

@@ -3,20 +3,13 @@
 from pathlib import Path
 
 import pytest
-from troveclient.exceptions import BadRequest, ClientException, Forbidden, NotFound
+from troveclient.exceptions import BadRequest, Forbidden, NotFound
 
 from trove.tests.fixtures.applicability import Reason, skip
 from trove.tests.harness.modules import ping
 
 pytestmark = [pytest.mark.modules, pytest.mark.usefixtures("datastore_version")]
 
-# What a guest has applied it keeps in a file that it then can't read.
-unreadable = pytest.mark.xfail(
-    reason="trove/common/stream_codecs.py:512 gives text to a reader of bytes: a guest that a "
-    "module was applied to can neither tell of modules nor remove them",
-    raises=BadRequest,
-    strict=True,
-)
 ADMINISTRATORS_OPTIONS = [
     {"auto_apply": True},
     {"all_tenants": True},
@@ -181,11 +174,7 @@ def test_full_access_makes_an_administrators_module_an_ordinary_one(modules, adm
         modules.create(by=admin_cloud, full_access=True, auto_apply=True)
 
 
-@pytest.mark.xfail(
-    reason="trove/module/models.py:76 returns what line 75 sets for others only",
-    raises=ClientException,
-    strict=True,
-)
+@pytest.mark.server_bug("administrators_cannot_list_modules")
 def test_an_administrator_lists_all_modules(modules, admin_cloud):
     module = modules.create()
     hidden = modules.create(by=admin_cloud, visible=False)
@@ -195,11 +184,7 @@ def test_an_administrator_lists_all_modules(modules, admin_cloud):
     assert listed >= {module.id, hidden.id}
 
 
-@pytest.mark.xfail(
-    reason="trove/module/service.py:72 counts the two parts of an answer, not the instances",
-    raises=AssertionError,
-    strict=True,
-)
+@pytest.mark.server_bug("instances_of_modules_are_miscounted")
 def test_a_module_knows_how_many_instances_have_it(modules, cloud):
     assert cloud.trove.modules.get(modules.create().id).instance_count == 0
 
@@ -274,7 +259,7 @@ def test_what_is_not_applied_can_not_be_removed(modules, shared_instance):
         modules.remove(shared_instance, module)
 
 
-@unreadable
+@pytest.mark.server_bug("applied_modules_are_unreadable")
 def test_the_guest_tells_which_modules_it_has(modules, cloud, admin_cloud, shared_instance):
     module = modules.create()
     hidden = modules.create(by=admin_cloud, all_tenants=True, visible=False)
@@ -288,7 +273,7 @@ def test_the_guest_tells_which_modules_it_has(modules, cloud, admin_cloud, share
     assert told(admin_cloud.trove.instances.module_query).keys() == {module.id, hidden.id}
 
 
-@unreadable
+@pytest.mark.server_bug("applied_modules_are_unreadable")
 def test_contents_are_read_back_from_the_guest(
     modules, cloud, admin_cloud, shared_instance, tmp_path
 ):
@@ -305,7 +290,7 @@ def test_contents_are_read_back_from_the_guest(
     assert contents(admin_cloud)[admins.name] == ping("secret")
 
 
-@unreadable
+@pytest.mark.server_bug("applied_modules_are_unreadable")
 def test_a_removed_module_can_be_deleted(modules, shared_instance):
     module = modules.create()
     modules.apply(shared_instance, module)
