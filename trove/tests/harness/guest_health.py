@@ -16,6 +16,7 @@ from openstack import exceptions as sdk_errors
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.instances import Instance
+from trove.tests.harness.sweeper import GONE
 
 # How the agent writes of an error: time and logger, and what it says. A traceback is
 # many lines of the same time and logger.
@@ -116,13 +117,17 @@ class Consoles:
     def _read(self, instance: Instance) -> str:
         """Return the console of a server; of one that has none at the moment, nothing."""
         try:
-            server = self._servers.get(instance.id) or self._server(instance)
-            answer = self._admin.compute.get_server_console_output(server)
-        except (sdk_errors.NotFoundException, sdk_errors.ConflictException):
-            return ""
-        return answer["output"] if isinstance(answer, dict) else str(answer)
+            if server := self._server(instance):
+                answer = self._admin.compute.get_server_console_output(server)
+                return answer["output"] if isinstance(answer, dict) else str(answer)
+        except (*GONE, sdk_errors.ConflictException):
+            pass
+        return ""
 
-    def _server(self, instance: Instance) -> str:
-        shown = self._admin.trove.mgmt_instances.show(instance.id).to_dict()
-        self._servers[instance.id] = shown["server"]["id"]
-        return self._servers[instance.id]
+    def _server(self, instance: Instance) -> str | None:
+        """Return the id of an instance's server; None while Nova has not been asked for one."""
+        if instance.id not in self._servers:
+            shown = self._admin.trove.mgmt_instances.show(instance.id).to_dict()
+            if shown.get("server"):
+                self._servers[instance.id] = shown["server"]["id"]
+        return self._servers.get(instance.id)
