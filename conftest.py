@@ -6,6 +6,7 @@ A plugin imports only those above it.
 pytest_plugins = (
     "pytester",
     "trove.tests.fixtures.options",
+    "trove.tests.fixtures.applicability",
     "trove.tests.fixtures.runs",
     "trove.tests.fixtures.reporting",
     "trove.tests.fixtures.images",
@@ -14,6 +15,7 @@ pytest_plugins = (
     "trove.tests.fixtures.networks",
     "trove.tests.fixtures.datastores",
     "trove.tests.fixtures.instances",
-    "trove.tests.fixtures.applicability",
+    "trove.tests.fixtures.neighbours",
+    "trove.tests.fixtures.backups",
     "trove.tests.fixtures.diagnostics",
 )

@@ -22,6 +22,7 @@ from trove.tests.harness.waiting import State, wait_for
 
 log = logging.getLogger(__name__)
 
+RUNNING_BACKUP = ("NEW", "BUILDING", "SAVING")
 GONE = (trove_errors.NotFound, sdk_errors.NotFoundException)
 
 
@@ -45,10 +46,17 @@ def sweep(journal: Journal, user: Cloud, admin: Cloud, timeouts: Timeouts) -> li
 
     One failure doesn't keep the rest from being deleted.
     """
-    kinds = _kinds(user, admin)
-    order = list(kinds)
-    problems = []
-    for entry in sorted(journal.open_entries(), key=lambda entry: order.index(entry.kind)):
+    kinds = _kinds(user, admin, timeouts)
+    order = {kind: place for place, kind in enumerate(kinds)}
+    # An instance's volume can't go while its snapshots are there, nor they perhaps while
+    # volumes made of them are: instances and backups go together, the newest first.
+    order["backup"] = order["instance"]
+    entries = journal.open_entries()
+    # Another tree's run may have made what this one doesn't know.
+    strange = [each for each in entries if each.kind not in kinds]
+    problems = [f"{each.kind} {each.name}: this tree has no such kind" for each in strange]
+    known = [each for each in reversed(entries) if each.kind in kinds]
+    for entry in sorted(known, key=lambda entry: order[entry.kind]):
         try:
             _remove(entry, kinds[entry.kind], timeouts)
         except Exception as error:
@@ -94,6 +102,38 @@ def delete_instance(cloud: Cloud, id: str, *, admin: Cloud | None = None) -> Non
         cloud.trove.instances.delete(id)
 
 
+def delete_backup(cloud: Cloud, id: str, timeouts: Timeouts) -> None:
+    """Ask for a backup's deletion, with all its increments, once it is over.
+
+    Args:
+        cloud: its owner's.
+        id: the backup's.
+        timeouts: how long it may take to be over.
+
+    Raises:
+        NotFound: it is gone already.
+    """
+
+    def look() -> State:
+        status = cloud.trove.backups.get(id).status
+        return State(status, reached=status not in RUNNING_BACKUP)
+
+    # Trove deletes none that still runs.
+    wait_for(look, f"backup {id} is over", timeouts.backup, interval=0.5)
+    cloud.trove.backups.delete(id)
+
+
+def find_strategy(cloud: Cloud, instance: str) -> Any:
+    """Return the backup strategy of an instance, by its id.
+
+    Raises:
+        NotFound: it has none.
+    """
+    for strategy in cloud.trove.backup_strategies.list(instance_id=instance):
+        return strategy
+    raise trove_errors.NotFound(f"Instance {instance} has no backup strategy.")
+
+
 def wait_until_gone(get: Callable[[], Any], label: str, timeout: float) -> None:
     """Wait until ``get`` raises "not found"."""
 
@@ -127,7 +167,7 @@ def _ids_by_name(entry: Entry, kind: Kind) -> list[str]:
     return [each.id for each in kind.list() if each.name == entry.name]
 
 
-def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
+def _kinds(user: Cloud, admin: Cloud, timeouts: Timeouts) -> dict[str, Kind]:
     """Return every kind, in the order in which to delete."""
     trove = user.trove
     versions = admin.trove.mgmt_ds_versions
@@ -136,6 +176,21 @@ def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
             lambda: every(trove.instances.list),
             trove.instances.get,
             lambda id: delete_instance(user, id, admin=admin),
+        ),
+        "backup": Kind(
+            lambda: every(trove.backups.list),
+            trove.backups.get,
+            lambda id: delete_backup(user, id, timeouts),
+        ),
+        "backup_strategy": Kind(
+            list,  # it has no name, and its id is known beforehand
+            lambda id: find_strategy(user, id),
+            lambda id: trove.backup_strategies.delete(instance_id=id),
+        ),
+        "container": Kind(
+            lambda: list(user.object_store.containers()),
+            user.object_store.get_container_metadata,
+            user.object_store.delete_container,
         ),
         "configuration": Kind(
             lambda: every(trove.configurations.list),
@@ -152,5 +207,15 @@ def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
             lambda: list(admin.compute.flavors()),
             admin.compute.get_flavor,
             admin.compute.delete_flavor,
+        ),
+        "user": Kind(
+            lambda: list(admin.accounts.users()),
+            admin.accounts.get_user,
+            admin.accounts.delete_user,
+        ),
+        "project": Kind(
+            lambda: list(admin.accounts.projects()),
+            admin.accounts.get_project,
+            admin.accounts.delete_project,
         ),
     }

@@ -96,8 +96,32 @@ class Collection:
         (self._store.folder / f"{self._kind}-{id}").unlink()
 
 
+class Strategies:
+    """Backup strategies, by instance."""
+
+    def __init__(self) -> None:
+        self._containers: dict[str, str] = {}
+
+    def create(self, instance_id: str = "", swift_container: str = "") -> None:
+        """Add one, or replace it."""
+        self._containers[instance_id] = swift_container
+
+    def list(self, instance_id: str) -> list[Resource]:
+        """Return an instance's."""
+        found = self._containers.get(instance_id)
+        return [Resource(instance_id=instance_id, swift_container=found)] if found else []
+
+    def delete(self, instance_id: str = "") -> None:
+        """Remove one."""
+        self._containers.pop(instance_id, None)
+
+
 class FakeCloud:
-    """A cloud with what the harness uses of Trove, Nova, Neutron and Glance."""
+    """A cloud with what the harness uses of Trove, Nova, Neutron, Glance, Swift and Keystone.
+
+    Attributes:
+        objects: names of the objects in each container.
+    """
 
     def __init__(self, folder: Path, name: str = "fake") -> None:
         self.store = Store(folder)
@@ -115,6 +139,8 @@ class FakeCloud:
             instances=instances,
             mgmt_instances=instances,
             configurations=self._trove("configuration"),
+            backups=self._trove("backup", status="COMPLETED"),
+            backup_strategies=Strategies(),
             databases=SimpleNamespace(list=lambda _instance, **_page: []),
             users=SimpleNamespace(list=lambda _instance, **_page: []),
             root=SimpleNamespace(
@@ -138,6 +164,46 @@ class FakeCloud:
             get_server_console_output=lambda id, length: {"output": f"console of {id}"},
         )
         self.network = SimpleNamespace(find_network=lambda name, **_: Resource(id="net", name=name))
+
+        self.objects: dict[str, list[str]] = {}
+        self.object_store = SimpleNamespace(
+            objects=self._objects,
+            containers=lambda: [Resource(id=name, name=name) for name in self.objects],
+            get_container_metadata=self._container,
+            delete_container=self._delete_container,
+        )
+        self.block_storage = SimpleNamespace(snapshots=lambda **_: [])
+        users, projects = self._sdk("user"), self._sdk("project")
+        self.accounts = SimpleNamespace(
+            users=users.list,
+            get_user=users.get,
+            create_user=users.create,
+            delete_user=users.delete,
+            projects=projects.list,
+            get_project=lambda id: (
+                Resource(id=id, domain_id="default") if id == self.project_id else projects.get(id)
+            ),
+            create_project=projects.create,
+            delete_project=projects.delete,
+            find_role=lambda name, **_: Resource(id=name),
+            assign_project_role_to_user=lambda project, user, role: self.store.note(
+                f"assign {role.id}"
+            ),
+        )
+
+    def _container(self, name: str) -> list[str]:
+        if name not in self.objects:
+            raise sdk_errors.NotFoundException(f"no container {name}")
+        return self.objects[name]
+
+    def _objects(self, container: str, prefix: str) -> list[Resource]:
+        return [
+            Resource(name=name) for name in self._container(container) if name.startswith(prefix)
+        ]
+
+    def _delete_container(self, name: str, ignore_missing: bool = True) -> None:
+        self.store.note(f"delete container {name}")
+        self.objects.pop(name, None)
 
     def _trove(self, kind: str, **default: Any) -> Collection:
         return Collection(self.store, kind, trove_errors.NotFound, **default)

@@ -53,6 +53,29 @@ def test_deletes_by_name_where_the_id_was_never_told(cloud, journal):
     assert cloud.store.all("instance") == cloud.store.all("datastore_version") == []
 
 
+def test_instances_and_their_backups_go_together_the_newest_first(cloud, journal):
+    for kind, name in (("instance", "source"), ("backup", "full"), ("instance", "restored")):
+        make(cloud, journal, kind, f"{PREFIX}1-{name}")
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert [call.rpartition("-")[2] for call in cloud.store.calls()] == [
+        "restored",
+        "full",
+        "source",
+    ]
+
+
+def test_what_another_tree_made_is_told_and_left(cloud, journal):
+    journal.creating("starship", f"{PREFIX}1-galileo")
+    make(cloud, journal, "instance", f"{PREFIX}1-db")
+
+    (problem,) = sweeper.sweep(journal, cloud, cloud, TIMEOUTS)
+
+    assert problem == f"starship {PREFIX}1-galileo: this tree has no such kind"
+    assert [entry.kind for entry in journal.open_entries()] == ["starship"]
+
+
 def test_touches_nothing_else(cloud, journal):
     cloud.store.put("instance", name=f"{PREFIX}2-db")
     cloud.store.put("instance", name="theirs")
