@@ -6,6 +6,7 @@ A plugin imports only those above it.
 pytest_plugins = (
     "pytester",
     "trove.tests.fixtures.options",
+    "trove.tests.fixtures.applicability",
     "trove.tests.fixtures.runs",
     "trove.tests.fixtures.reporting",
     "trove.tests.fixtures.api_coverage",
@@ -15,9 +16,10 @@ pytest_plugins = (
     "trove.tests.fixtures.networks",
     "trove.tests.fixtures.datastores",
     "trove.tests.fixtures.instances",
-    "trove.tests.fixtures.applicability",
     "trove.tests.fixtures.guest_health",
-    "trove.tests.fixtures.diagnostics",
+    "trove.tests.fixtures.neighbours",
+    "trove.tests.fixtures.backups",
     "trove.tests.fixtures.object_store",
     "trove.tests.fixtures.modules",
+    "trove.tests.fixtures.diagnostics",
 )

@@ -7,7 +7,7 @@ neither create nor restart an instance.
 
 import os
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import openstack
@@ -77,6 +77,21 @@ class Cloud:
         return self.connection.image
 
     @property
+    def object_store(self) -> Any:
+        """Swift."""
+        return self.connection.object_store
+
+    @property
+    def block_storage(self) -> Any:
+        """Cinder."""
+        return self.connection.block_storage
+
+    @property
+    def accounts(self) -> Any:
+        """Keystone's users, projects and roles."""
+        return self.connection.identity
+
+    @property
     def project_id(self) -> str:
         """Id of the project that this user works in."""
         return self.connection.current_project_id
@@ -85,6 +100,19 @@ class Cloud:
     def identity(self) -> str:
         """What tells this cloud and project from any other."""
         return f"{self.auth_url} {self.project_id}"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user in a project, where clouds.yaml has none for them; the password is in no ``repr``."""
+
+    user_id: str
+    password: str = field(repr=False)
+    project_id: str
+
+    def login(self) -> dict[str, Any]:
+        """Return what takes the place of an entry's own login."""
+        return {"auth_type": "password", "auth": asdict(self)}
 
 
 def named_cloud(option: str | None = None) -> str | None:
@@ -117,17 +145,18 @@ def pair(user: str, admin: str | None = None) -> CloudNames:
     return CloudNames(user, f"{user}-admin" if f"{user}-admin" in known else user)
 
 
-def connect(name: str) -> Cloud:
+def connect(name: str, account: Account | None = None) -> Cloud:
     """Log in to a cloud and make sure that its Trove answers.
 
     Args:
         name: the cloud's entry in clouds.yaml.
+        account: who logs in, if not the entry's own user.
 
     Raises:
         ScenarioError: there is no such entry, keystone can't be reached or
             refuses the login, or the cloud has no Trove that answers.
     """
-    region = _region(name)
+    region = _region(name, account)
     session = region.get_session()
     _log_in(name, region, session)
     endpoint = _trove_endpoint(region, session)
@@ -166,10 +195,11 @@ def _check_known(name: str, known: list[str]) -> None:
         raise ScenarioError(f"There is no cloud {name!r} in clouds.yaml; known are: {listed}.")
 
 
-def _region(name: str) -> CloudRegion:
+def _region(name: str, account: Account | None) -> CloudRegion:
     _check_known(name, _known())
     try:
-        region = _configuration().get_one(cloud=name)
+        login = account.login() if account else {}
+        region = _configuration().get_one(cloud=name, **login)
     except (ConfigException, keystone_errors.ClientException) as error:
         raise ScenarioError(
             f"The entry of cloud {name!r} in clouds.yaml is wrong: {error}"

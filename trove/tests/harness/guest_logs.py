@@ -150,7 +150,7 @@ class GuestLog:
         details = self.show()
         if not details.container:
             return []
-        store = self.cloud.connection.object_store
+        store = self.cloud.object_store
         found = store.objects(details.container, prefix=details.prefix)
         # Their names end with the time.
         return [store.download_object(each) for each in sorted(found, key=lambda each: each.name)]
@@ -158,7 +158,7 @@ class GuestLog:
     def metafile(self) -> dict[str, Any]:
         """Return what the object says that tells how far the log is published."""
         details = self.show()
-        store = self.cloud.connection.object_store
+        store = self.cloud.object_store
         return json.loads(store.download_object(details.metafile, container=details.container))
 
     def text(self) -> str:

@@ -7,7 +7,7 @@ from trove.tests.harness.clients import Cloud
 
 def beginning_with(cloud: Cloud, beginning: str) -> list[Any]:
     """Return the objects of a project whose names begin so, in any of its containers."""
-    store = cloud.connection.object_store
+    store = cloud.object_store
     return [
         found
         for container in list(store.containers())
@@ -18,4 +18,4 @@ def beginning_with(cloud: Cloud, beginning: str) -> list[Any]:
 def delete_beginning_with(cloud: Cloud, beginning: str) -> None:
     """Delete the objects of a project whose names begin so; containers stay."""
     for found in beginning_with(cloud, beginning):
-        cloud.connection.object_store.delete_object(found)
+        cloud.object_store.delete_object(found)

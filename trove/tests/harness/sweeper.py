@@ -24,6 +24,7 @@ from trove.tests.harness.waiting import State, wait_for
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 2
+RUNNING_BACKUP = ("NEW", "BUILDING", "SAVING")
 GONE = (trove_errors.NotFound, sdk_errors.NotFoundException)
 
 
@@ -47,13 +48,16 @@ def sweep(journal: Journal, user: Cloud, admin: Cloud, timeouts: Timeouts) -> li
 
     One failure doesn't keep the rest from being deleted.
     """
-    kinds = _kinds(user, admin)
-    order = list(kinds)
+    kinds = _kinds(user, admin, timeouts)
+    order = {kind: place for place, kind in enumerate(kinds)}
+    # An instance's volume can't go while its snapshots are there, nor they perhaps while
+    # volumes made of them are: instances and backups go together, the newest first.
+    order["backup"] = order["instance"]
     entries = journal.open_entries()
     # Another version of the tree may have written this journal.
     strange = [entry for entry in entries if entry.kind not in kinds]
     pending = [entry for entry in reversed(entries) if entry.kind in kinds]
-    pending.sort(key=lambda entry: order.index(entry.kind))
+    pending.sort(key=lambda entry: order[entry.kind])
     problems: list[tuple[Entry, Exception]] = []
     # Newest first, so that replicas go before their source; but which is the source
     # may have changed, and then it can be deleted once they are gone.
@@ -109,6 +113,38 @@ def delete_instance(cloud: Cloud, id: str, *, admin: Cloud | None = None) -> Non
         cloud.trove.instances.delete(id)
 
 
+def delete_backup(cloud: Cloud, id: str, timeouts: Timeouts) -> None:
+    """Ask for a backup's deletion, with all its increments, once it is over.
+
+    Args:
+        cloud: its owner's.
+        id: the backup's.
+        timeouts: how long it may take to be over.
+
+    Raises:
+        NotFound: it is gone already.
+    """
+
+    def look() -> State:
+        status = cloud.trove.backups.get(id).status
+        return State(status, reached=status not in RUNNING_BACKUP)
+
+    # Trove deletes none that still runs.
+    wait_for(look, f"backup {id} is over", timeouts.backup, interval=0.5)
+    cloud.trove.backups.delete(id)
+
+
+def find_strategy(cloud: Cloud, instance: str) -> Any:
+    """Return the backup strategy of an instance, by its id.
+
+    Raises:
+        NotFound: it has none.
+    """
+    for strategy in cloud.trove.backup_strategies.list(instance_id=instance):
+        return strategy
+    raise trove_errors.NotFound(f"Instance {instance} has no backup strategy.")
+
+
 def wait_until_gone(get: Callable[[], Any], label: str, timeout: float) -> None:
     """Wait until ``get`` raises "not found"."""
 
@@ -154,7 +190,7 @@ def _discard(beginning: str, *clouds: Cloud) -> None:
         object_store.delete_beginning_with(cloud, beginning)
 
 
-def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
+def _kinds(user: Cloud, admin: Cloud, timeouts: Timeouts) -> dict[str, Kind]:
     """Return every kind, in the order in which to delete."""
     trove = user.trove
     versions = admin.trove.mgmt_ds_versions
@@ -173,6 +209,21 @@ def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
             lambda id: _published(id, user, admin),
             lambda id: _discard(id, user, admin),
         ),
+        "backup": Kind(
+            lambda: every(trove.backups.list),
+            trove.backups.get,
+            lambda id: delete_backup(user, id, timeouts),
+        ),
+        "backup_strategy": Kind(
+            list,  # it has no name, and its id is known beforehand
+            lambda id: find_strategy(user, id),
+            lambda id: trove.backup_strategies.delete(instance_id=id),
+        ),
+        "container": Kind(
+            lambda: list(user.object_store.containers()),
+            user.object_store.get_container_metadata,
+            user.object_store.delete_container,
+        ),
         "configuration": Kind(
             lambda: every(trove.configurations.list),
             trove.configurations.get,
@@ -188,5 +239,15 @@ def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
             lambda: list(admin.compute.flavors()),
             admin.compute.get_flavor,
             admin.compute.delete_flavor,
+        ),
+        "user": Kind(
+            lambda: list(admin.accounts.users()),
+            admin.accounts.get_user,
+            admin.accounts.delete_user,
+        ),
+        "project": Kind(
+            lambda: list(admin.accounts.projects()),
+            admin.accounts.get_project,
+            admin.accounts.delete_project,
         ),
     }

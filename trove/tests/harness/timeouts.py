@@ -20,6 +20,7 @@ class Timeouts:
         failover: another instance is the source of its replicas.
         lag: replicas serve what their source has acknowledged.
         unheard: Trove takes an agent for gone of which it hears nothing any more.
+        backup: a backup is complete.
         change: what the API accepted to do on the guest has been done.
         login: a database that should take a login takes it.
         connect: one attempt at a connection.
@@ -33,6 +34,7 @@ class Timeouts:
     failover: float = 600
     lag: float = 60
     unheard: float = 180
+    backup: float = 300
     change: float = 60
     login: float = 60
     connect: float = 15

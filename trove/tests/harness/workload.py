@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.instances import Instance
 from trove.tests.harness.sql import AccessRefusedError, CannotConnectError, Connection
+from trove.tests.harness.waiting import wait_for
 
 PAUSE = 0.02  # seconds between two rows of a writer; more of them tell no more
+LONGEST_START = 120.0  # seconds until the first row; a login may take its time
 RETRY = 0.2  # seconds after a broken connection
 
 
@@ -80,7 +82,7 @@ class Workload:
 
     @contextmanager
     def writing(self, writers: int = 2) -> Iterator[None]:
-        """Have several connections write for as long as the block lasts.
+        """Have several connections write, from before the block until it ends.
 
         One that breaks is made anew; what isn't acknowledged is not written again.
         """
@@ -89,9 +91,16 @@ class Workload:
             threading.Thread(target=self._write_until, args=(ended,), daemon=True)
             for _ in range(writers)
         ]
+        before = len(self.acknowledged())
         for thread in threads:
             thread.start()
         try:
+            wait_for(
+                lambda: len(self.acknowledged()) > before,
+                f"rows of {self.table} are written",
+                LONGEST_START,
+                interval=PAUSE,
+            )
             yield
         finally:
             ended.set()

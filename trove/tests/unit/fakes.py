@@ -97,21 +97,34 @@ class Collection:
 
 
 class ObjectStore:
-    """Swift: objects by container and name."""
+    """Swift: objects by container and name.
 
-    def __init__(self) -> None:
-        self.kept: dict[tuple[str, str], bytes] = {}
+    Attributes:
+        kept: what each object of each container holds.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.kept: dict[str, dict[str, bytes]] = {}
+        self._store = store
 
     def containers(self) -> list[Resource]:
         """Return all containers."""
-        return [Resource(name=name) for name in sorted({name for name, _ in self.kept})]
+        return [Resource(id=name, name=name) for name in self.kept]
+
+    def get_container_metadata(self, name: str) -> Resource:
+        """Return a container."""
+        return Resource(id=name, name=name, count=len(self._in(name)))
+
+    def delete_container(self, name: str, ignore_missing: bool = True) -> None:
+        """Remove a container."""
+        self._store.note(f"delete container {name}")
+        self.kept.pop(name, None)
 
     def objects(self, container: str, prefix: str = "") -> list[Resource]:
         """Return the objects of a container whose names begin so."""
-        found = (name for place, name in self.kept if place == container)
         return [
             Resource(name=name, container=container)
-            for name in sorted(found)
+            for name in sorted(self._in(container))
             if name.startswith(prefix)
         ]
 
@@ -119,15 +132,40 @@ class ObjectStore:
         """Return what an object holds."""
         if isinstance(found, str):
             found = Resource(name=found, container=container)
-        return self.kept[found.container, found.name]
+        return self.kept[found.container][found.name]
 
     def delete_object(self, found: Resource) -> None:
         """Remove an object."""
-        del self.kept[found.container, found.name]
+        del self.kept[found.container][found.name]
+
+    def _in(self, container: str) -> dict[str, bytes]:
+        if container not in self.kept:
+            raise sdk_errors.NotFoundException(f"no container {container}")
+        return self.kept[container]
+
+
+class Strategies:
+    """Backup strategies, by instance."""
+
+    def __init__(self) -> None:
+        self._containers: dict[str, str] = {}
+
+    def create(self, instance_id: str = "", swift_container: str = "") -> None:
+        """Add one, or replace it."""
+        self._containers[instance_id] = swift_container
+
+    def list(self, instance_id: str) -> list[Resource]:
+        """Return an instance's."""
+        found = self._containers.get(instance_id)
+        return [Resource(instance_id=instance_id, swift_container=found)] if found else []
+
+    def delete(self, instance_id: str = "") -> None:
+        """Remove one."""
+        self._containers.pop(instance_id, None)
 
 
 class FakeCloud:
-    """A cloud with what the harness uses of Trove, Nova, Neutron, Glance and Swift."""
+    """A cloud with what the harness uses of Trove, Nova, Neutron, Glance, Swift and Keystone."""
 
     def __init__(self, folder: Path, name: str = "fake") -> None:
         self.store = Store(folder)
@@ -146,6 +184,8 @@ class FakeCloud:
             mgmt_instances=instances,
             configurations=self._trove("configuration"),
             modules=self._trove("module"),
+            backups=self._trove("backup", status="COMPLETED"),
+            backup_strategies=Strategies(),
             databases=SimpleNamespace(list=lambda _instance, **_page: []),
             users=SimpleNamespace(list=lambda _instance, **_page: []),
             root=SimpleNamespace(
@@ -153,7 +193,7 @@ class FakeCloud:
             ),
             mgmt_ds_versions=self._trove("datastore_version"),
         )
-        self.connection = SimpleNamespace(object_store=ObjectStore())
+        self.object_store = ObjectStore(self.store)
         images, flavors = self._sdk("image"), self._sdk("flavor")
         self.image = SimpleNamespace(
             images=images.list, get_image=images.get, delete_image=images.delete
@@ -172,6 +212,25 @@ class FakeCloud:
             },
         )
         self.network = SimpleNamespace(find_network=lambda name, **_: Resource(id="net", name=name))
+
+        self.block_storage = SimpleNamespace(snapshots=lambda **_: [])
+        users, projects = self._sdk("user"), self._sdk("project")
+        self.accounts = SimpleNamespace(
+            users=users.list,
+            get_user=users.get,
+            create_user=users.create,
+            delete_user=users.delete,
+            projects=projects.list,
+            get_project=lambda id: (
+                Resource(id=id, domain_id="default") if id == self.project_id else projects.get(id)
+            ),
+            create_project=projects.create,
+            delete_project=projects.delete,
+            find_role=lambda name, **_: Resource(id=name),
+            assign_project_role_to_user=lambda project, user, role: self.store.note(
+                f"assign {role.id}"
+            ),
+        )
 
     def _trove(self, kind: str, **default: Any) -> Collection:
         return Collection(self.store, kind, trove_errors.NotFound, **default)

@@ -21,7 +21,7 @@ class Log:
     """
 
     def __init__(self, cloud, type="USER"):
-        self.swift = cloud.connection.object_store
+        self.swift = cloud.object_store
         self.type = type
         self.enabled = type == "SYS"
         self.text = ""
@@ -58,10 +58,11 @@ class Log:
         if self.coming:
             self.text += self.coming.pop(0)
         if new := self.text[self.published :]:
-            self.swift.kept["logs", f"{STEM}/log-{self.published}"] = new.encode()
+            kept = self.swift.kept.setdefault("logs", {})
+            kept[f"{STEM}/log-{self.published}"] = new.encode()
         self.published = len(self.text)
         facts = {"log_size": self.published}
-        self.swift.kept["logs", f"{STEM}_metafile"] = json.dumps(facts).encode()
+        self.swift.kept.setdefault("logs", {})[f"{STEM}_metafile"] = json.dumps(facts).encode()
 
 
 @pytest.fixture

@@ -72,15 +72,6 @@ def test_a_source_that_was_promoted_is_deleted_after_its_replicas(cloud, journal
     assert source.id not in [entry.id for entry in journal.open_entries()]
 
 
-def test_what_another_version_has_made_is_told_of_and_left(cloud, journal):
-    journal.creating("moon", f"{PREFIX}1-moon")
-
-    (problem,) = sweeper.sweep(journal, cloud, cloud, TIMEOUTS)
-
-    assert problem == f"moon {PREFIX}1-moon: unknown to this version"
-    assert journal.open_entries()
-
-
 def test_deletes_by_name_where_the_id_was_never_told(cloud, journal):
     make(cloud, journal, "instance", f"{PREFIX}1-db", told=False)
     make(cloud, journal, "datastore_version", "9.7", told=False, image="ours")
@@ -88,6 +79,29 @@ def test_deletes_by_name_where_the_id_was_never_told(cloud, journal):
     assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
 
     assert cloud.store.all("instance") == cloud.store.all("datastore_version") == []
+
+
+def test_instances_and_their_backups_go_together_the_newest_first(cloud, journal):
+    for kind, name in (("instance", "source"), ("backup", "full"), ("instance", "restored")):
+        make(cloud, journal, kind, f"{PREFIX}1-{name}")
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert [call.rpartition("-")[2] for call in cloud.store.calls()] == [
+        "restored",
+        "full",
+        "source",
+    ]
+
+
+def test_what_another_tree_made_is_told_and_left(cloud, journal):
+    journal.creating("starship", f"{PREFIX}1-galileo")
+    make(cloud, journal, "instance", f"{PREFIX}1-db")
+
+    (problem,) = sweeper.sweep(journal, cloud, cloud, TIMEOUTS)
+
+    assert problem == f"starship {PREFIX}1-galileo: unknown to this version"
+    assert [entry.kind for entry in journal.open_entries()] == ["starship"]
 
 
 def test_touches_nothing_else(cloud, journal):
@@ -152,11 +166,11 @@ def test_published_logs_are_deleted_wherever_they_are(tmp_path, journal):
     user, admin = FakeCloud(tmp_path / "cloud", "user"), FakeCloud(tmp_path / "cloud", "admin")
     for cloud in (user, admin):
         for name in ("42/mysql-general/log-1", "42/mysql-general_metafile", "43/mysql-general"):
-            cloud.connection.object_store.kept["logs", name] = b""
+            cloud.object_store.kept.setdefault("logs", {})[name] = b""
     journal.created(journal.creating("published_log", "db general"), "42/mysql-general")
 
     assert sweeper.sweep(journal, user, admin, TIMEOUTS) == []
 
     for cloud in (user, admin):
-        assert list(cloud.connection.object_store.kept) == [("logs", "43/mysql-general")]
+        assert list(cloud.object_store.kept["logs"]) == ["43/mysql-general"]
     assert journal.open_entries() == []

@@ -1,0 +1,73 @@
+"""Backups that are snapshots of an instance's volume; they need no backup program."""
+
+from dataclasses import replace
+
+import pytest
+from troveclient.exceptions import UnprocessableEntity
+
+from trove.tests.common.errors import ScenarioError
+
+pytestmark = [pytest.mark.volume_backup, pytest.mark.usefixtures("volume_service")]
+
+
+def test_a_volume_backup_is_a_snapshot(shared_instance, backups, admin_cloud):
+    backup = backups.create(shared_instance, storage_driver="cinder", description="a copy")
+
+    shown = backup.show()
+    assert (shown["status"], shown["description"]) == ("COMPLETED", "a copy")
+    assert shown["instance_id"] == shared_instance.id
+    assert shown["datastore"]["type"] == shared_instance.spec.datastore
+    assert shown["size"] == shared_instance.spec.volume_gb
+    assert shown["locationRef"] == f"cinder://{backup.snapshots(admin_cloud)[0]}"
+
+
+def test_a_volume_backup_is_listed_with_its_instance(cloud, shared_instance, backups):
+    backup = backups.create(shared_instance, storage_driver="cinder")
+
+    of_instance = cloud.trove.instances.backups(shared_instance.id)
+    assert [each.id for each in of_instance] == [backup.id]
+
+
+def test_no_row_is_lost_that_is_written_meanwhile(shared_instance, backups, workload):
+    with workload.writing():
+        backups.create(shared_instance, storage_driver="cinder")
+
+    assert workload.acknowledged()
+    workload.verify()
+
+
+def test_nothing_else_is_done_meanwhile(shared_instance, backups):
+    backups.request(shared_instance, storage_driver="cinder")
+
+    with pytest.raises(UnprocessableEntity, match=r"\(instance status was BACKUP\)"):
+        backups.request(shared_instance, storage_driver="cinder")
+
+
+def test_a_deleted_volume_backup_leaves_no_snapshot(shared_instance, backups, admin_cloud):
+    backup = backups.create(shared_instance, storage_driver="cinder")
+    assert backup.snapshots(admin_cloud)
+
+    backup.delete()
+
+    backup.wait_until_erased(admin_cloud)
+
+
+def test_an_instance_restored_from_a_volume_has_the_rows_of_then(restored_volume):
+    restored_volume.workload.verify(restored_volume.instance, exactly=restored_volume.rows)
+
+
+def test_users_log_in_to_an_instance_restored_from_a_volume(restored_volume):
+    assert restored_volume.reader.user in restored_volume.instance.users()
+    assert restored_volume.instance.accepts(restored_volume.reader)
+
+
+def test_a_volume_backup_is_not_restored_to_a_smaller_volume(
+    shared_instance, backups, instance_factory
+):
+    backup = backups.create(shared_instance, storage_driver="cinder")
+    spec = replace(shared_instance.spec, volume_gb=shared_instance.spec.volume_gb - 1)
+
+    with pytest.raises(ScenarioError, match=r"Backup is too large .*\(HTTP 403\)"):
+        replace(instance_factory, spec=spec).request_with_data_of(
+            shared_instance, "refused", restorePoint={"backupRef": backup.id}
+        )
