@@ -15,5 +15,6 @@ pytest_plugins = (
     "trove.tests.fixtures.datastores",
     "trove.tests.fixtures.instances",
     "trove.tests.fixtures.applicability",
+    "trove.tests.fixtures.projects",
     "trove.tests.fixtures.diagnostics",
 )

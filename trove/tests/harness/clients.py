@@ -77,6 +77,11 @@ class Cloud:
         return self.connection.image
 
     @property
+    def trove_url(self) -> str:
+        """Where Trove's API is, without a version or a project."""
+        return self.connection.database.get_endpoint().partition("/v1.0")[0]
+
+    @property
     def project_id(self) -> str:
         """Id of the project that this user works in."""
         return self.connection.current_project_id
@@ -127,7 +132,23 @@ def connect(name: str) -> Cloud:
         ScenarioError: there is no such entry, keystone can't be reached or
             refuses the login, or the cloud has no Trove that answers.
     """
-    region = _region(name)
+    return _connected(name, _region(name))
+
+
+def connect_as(cloud: Cloud, **who: str) -> Cloud:
+    """Log in to a cloud as somebody else, in the same region and by the same ways.
+
+    Args:
+        cloud: as another user sees it.
+        who: what is otherwise under ``auth`` in the cloud's entry.
+
+    Raises:
+        ScenarioError: keystone refuses the login.
+    """
+    return _connected(cloud.name, cloud.connection.connect_as(**who).config)
+
+
+def _connected(name: str, region: CloudRegion) -> Cloud:
     session = region.get_session()
     _log_in(name, region, session)
     if not _has_trove(region, session):

@@ -282,6 +282,30 @@ class Instance:
             hold=hold,
         )
 
+    def wait_until(self, status: str, timeout: float | None = None, *, hold: int = 1) -> None:
+        """Wait until its status is a certain one, and be it that of a failure.
+
+        Args:
+            status: such as ``ERROR``; of an active one its database's, such as ``SHUTDOWN``.
+            timeout: seconds; by default what a change on the guest may take.
+            hold: how many looks in a row must find it so.
+
+        Raises:
+            WaitTimeoutError: it took too long.
+        """
+
+        def look() -> State:
+            state = self._look()
+            return State(state.name, state.name.rpartition("/")[2] == status, state.fault)
+
+        wait_for(
+            look,
+            f"instance {self.name} is {status}",
+            timeout or self.timeouts.change,
+            interval=LOOK_INTERVAL,
+            hold=hold,
+        )
+
     def restart(self) -> None:
         """Restart the database and wait until it is healthy again."""
         self.cloud.trove.instances.restart(self.id)

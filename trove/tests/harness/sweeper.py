@@ -59,6 +59,11 @@ def sweep(journal: Journal, user: Cloud, admin: Cloud, timeouts: Timeouts) -> li
     return problems
 
 
+def remove(entry: Entry, user: Cloud, admin: Cloud, timeouts: Timeouts) -> None:
+    """Delete one resource of a journal, if it is still there, and wait until it is gone."""
+    _remove(entry, _kinds(user, admin)[entry.kind], timeouts)
+
+
 def sweep_after_dead_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but: str = "") -> None:
     """Delete what runs on this cloud have left whose process died.
 
@@ -118,19 +123,29 @@ def _remove(entry: Entry, kind: Kind, timeouts: Timeouts) -> None:
 
 
 def _ids_by_name(entry: Entry, kind: Kind) -> list[str]:
+    if entry.name.startswith(PREFIX):
+        return [each.id for each in kind.list() if each.name == entry.name]
     if entry.kind == "datastore_version":
         # Its name is the database's version; the image is what makes it ours.
         image = entry.details["image"]
         return [each.id for each in kind.list() if each.image == image]
-    if not entry.name.startswith(PREFIX):
-        return []
-    return [each.id for each in kind.list() if each.name == entry.name]
+    return []
+
+
+def _version(admin: Cloud, id: str) -> Any:
+    # Asked for one that it doesn't know, Trove says that the request is bad.
+    for version in every(admin.trove.mgmt_ds_versions.list):
+        if version.id == id:
+            return version
+    raise trove_errors.NotFound(f"There is no datastore version {id}.")
 
 
 def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
     """Return every kind, in the order in which to delete."""
     trove = user.trove
     versions = admin.trove.mgmt_ds_versions
+    datastores = admin.trove.datastores
+    identity = admin.connection.identity
     return {
         "instance": Kind(
             lambda: every(trove.instances.list),
@@ -142,7 +157,12 @@ def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
             trove.configurations.get,
             trove.configurations.delete,
         ),
-        "datastore_version": Kind(lambda: every(versions.list), versions.get, versions.delete),
+        "datastore_version": Kind(
+            lambda: every(versions.list),
+            lambda id: _version(admin, id),
+            lambda id: versions.delete(_version(admin, id).id),
+        ),
+        "datastore": Kind(lambda: every(datastores.list), datastores.get, datastores.delete),
         "image": Kind(
             lambda: list(admin.image.images(visibility="all")),
             admin.image.get_image,
@@ -152,5 +172,15 @@ def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
             lambda: list(admin.compute.flavors()),
             admin.compute.get_flavor,
             admin.compute.delete_flavor,
+        ),
+        "user": Kind(
+            lambda: list(identity.users()),
+            identity.get_user,
+            identity.delete_user,
+        ),
+        "project": Kind(
+            lambda: list(identity.projects()),
+            identity.get_project,
+            identity.delete_project,
         ),
     }

@@ -22,7 +22,9 @@ class Traces:
         self._admin = admin
         self._instance = instance
         self._images = self._image_ids()
-        self._server = admin.trove.mgmt_instances.show(instance.id).to_dict()["server"]["id"]
+        shown = admin.trove.mgmt_instances.show(instance.id).to_dict()
+        # One that couldn't be built may have none.
+        self._server = (shown.get("server") or {}).get("id")
 
     def found(self) -> list[str]:
         """Return what there is of the instance now, a line each."""
@@ -51,6 +53,8 @@ class Traces:
         return {image.id for image in self._admin.image.images(visibility="all")}
 
     def _servers(self) -> Iterator[str]:
+        if self._server is None:
+            return
         try:
             server = self._admin.compute.get_server(self._server)
         except sdk_errors.NotFoundException:
@@ -58,8 +62,9 @@ class Traces:
         yield f"server {server.id}"
 
     def _ports(self) -> Iterator[str]:
-        for port in self._admin.network.ports(device_id=self._server):
-            yield f"port {port.id}"
+        for port in self._admin.network.ports():
+            if self._instance.id in port.name or port.device_id == self._server:
+                yield f"port {port.id}"
 
     def _security_groups(self) -> Iterator[str]:
         for group in self._admin.network.security_groups():
