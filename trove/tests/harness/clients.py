@@ -77,6 +77,11 @@ class Cloud:
         return self.connection.image
 
     @property
+    def accounts(self) -> Any:
+        """Keystone's users, projects and roles."""
+        return self.connection.identity
+
+    @property
     def trove_url(self) -> str:
         """Where Trove's API is, without a version or a project."""
         return self.connection.database.get_endpoint().partition("/v1.0")[0]

@@ -42,6 +42,7 @@ LOOK_INTERVAL = 1.5  # seconds; each look costs Trove a question to Nova and to 
 # A report of the guest's may have been on its way when the change was asked for: a state
 # counts when that many looks in a row have found it.
 STEADY = 3
+NO_TASK = "No tasks for the instance."
 # No cloud has a volume of this many GiB, and Trove says so before it does anything.
 ABSURD_VOLUME_GB = 2**30
 
@@ -305,6 +306,22 @@ class Instance:
             interval=LOOK_INTERVAL,
             hold=hold,
         )
+
+    def wait_until_idle(self, admin: Cloud) -> None:
+        """Wait until Trove has done, or given up, what its administrator has asked for.
+
+        Of some tasks an instance's status says nothing.
+
+        Raises:
+            WaitTimeoutError: it took too long.
+        """
+
+        def look() -> State:
+            task = admin.trove.mgmt_instances.show(self.id).task_description
+            return State(task, task == NO_TASK)
+
+        label = f"instance {self.name} has no task"
+        wait_for(look, label, self.timeouts.resize, interval=LOOK_INTERVAL)
 
     def restart(self) -> None:
         """Restart the database and wait until it is healthy again."""

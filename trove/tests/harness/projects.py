@@ -34,25 +34,25 @@ def neighbour(user: Cloud, admin: Cloud, run: Run) -> Iterator[Cloud]:
     Raises:
         MayNotError: the administrator may not.
     """
-    identity, journal, password = admin.connection.identity, run.journal, new_password()
+    accounts, journal, password = admin.accounts, run.journal, new_password()
     name = run.name("neighbour")
     try:
-        domain = identity.get_project(user.project_id).domain_id
-        role = identity.find_role(ROLE, ignore_missing=False)
+        domain = accounts.get_project(user.project_id).domain_id
+        role = accounts.find_role(ROLE, ignore_missing=False)
     except sdk_errors.HttpException as error:
         raise MayNotError(f"Keystone of cloud {admin.name!r} doesn't tell: {error}") from error
 
     def make_project() -> Any:
-        return identity.create_project(name=name, domain_id=domain)
+        return accounts.create_project(name=name, domain_id=domain)
 
     def make_user() -> Any:
-        return identity.create_user(name=name, domain_id=domain, password=password)
+        return accounts.create_user(name=name, domain_id=domain, password=password)
 
     with (
-        _made(journal, "project", name, make_project, identity.delete_project) as project,
-        _made(journal, "user", name, make_user, identity.delete_user) as person,
+        _made(journal, "project", name, make_project, accounts.delete_project) as project,
+        _made(journal, "user", name, make_user, accounts.delete_user) as person,
     ):
-        identity.assign_project_role_to_user(project, person, role)
+        accounts.assign_project_role_to_user(project, person, role)
         yield connect_as(admin, user_id=person.id, password=password, project_id=project.id)
 
 

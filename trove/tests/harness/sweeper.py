@@ -145,7 +145,7 @@ def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
     trove = user.trove
     versions = admin.trove.mgmt_ds_versions
     datastores = admin.trove.datastores
-    identity = admin.connection.identity
+    accounts = admin.accounts
     return {
         "instance": Kind(
             lambda: every(trove.instances.list),
@@ -174,13 +174,13 @@ def _kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
             admin.compute.delete_flavor,
         ),
         "user": Kind(
-            lambda: list(identity.users()),
-            identity.get_user,
-            identity.delete_user,
+            lambda: list(accounts.users()),
+            accounts.get_user,
+            accounts.delete_user,
         ),
         "project": Kind(
-            lambda: list(identity.projects()),
-            identity.get_project,
-            identity.delete_project,
+            lambda: list(accounts.projects()),
+            accounts.get_project,
+            accounts.delete_project,
         ),
     }

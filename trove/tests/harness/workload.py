@@ -44,6 +44,15 @@ class Workload:
                 " (number INTEGER PRIMARY KEY, body VARCHAR(64), checksum CHAR(64))"
             )
 
+    @contextmanager
+    def borrowed(self) -> Iterator["Workload"]:
+        """Lend the workload, and remove its table; what is known of its rows stays known."""
+        try:
+            yield self
+        finally:
+            with self.instance.connected(database=self.instance.database) as connection:
+                connection.run(f"DROP TABLE {self.table}")
+
     def acknowledged(self) -> frozenset[int]:
         """Return the numbers of the rows that the database has acknowledged so far."""
         with self._lock:

@@ -196,3 +196,22 @@ def test_requests_are_remembered_by_their_ids_alone(keystone):
     cloud = clients.connect("here")
     assert any("GET" in each and "req-42" in each for each in cloud.requests)
     assert not any("wrong" in each for each in cloud.requests)
+
+
+def test_where_trove_is_without_version_and_project(keystone):
+    keystone(catalogue=("database",))
+    cloud = clients.connect("here")
+    assert f"{cloud.trove_url}/v3" == cloud.auth_url.replace("/v3", "/database/v3")
+
+
+def test_the_same_cloud_as_somebody_else(keystone):
+    keystone(catalogue=("database",))
+    cloud = clients.connect("here")
+
+    other = clients.connect_as(cloud, user_id="7", password="another", project_id="8")
+
+    assert other.trove.datastores.list() == []
+    assert (other.name, other.auth_url) == (cloud.name, cloud.auth_url)
+    auth = other.connection.config.config["auth"]
+    assert (auth["user_id"], auth["password"], auth["project_id"]) == ("7", "another", "8")
+    assert cloud.connection.config.config["auth"]["username"] == "demo"

@@ -240,3 +240,32 @@ def test_it_has_grown_once_it_is_healthy_again(cloud, instance, monkeypatch, cal
     grow(instance)
     assert [wanted[0] for wanted in asked] == [instance.id]
     assert states == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted"),
+    [
+        ({"status": "ERROR", "operating_status": ""}, "ERROR"),
+        ({"status": "ACTIVE", "operating_status": "SHUTDOWN"}, "SHUTDOWN"),
+    ],
+)
+def test_any_status_can_be_waited_for(cloud, instance, monkeypatch, seen, wanted):
+    monkeypatch.setattr(instances, "LOOK_INTERVAL", 0)
+    looks = [{"status": "BUILD"}, {"status": "ACTIVE", "operating_status": "HEALTHY"}, seen]
+    monkeypatch.setattr(cloud.trove.instances, "get", lambda _id: Resource(**looks.pop(0)))
+
+    instance.wait_until(wanted)
+
+    assert looks == []
+
+
+def test_a_task_of_the_administrators_is_waited_for(cloud, instance, monkeypatch):
+    monkeypatch.setattr(instances, "LOOK_INTERVAL", 0)
+    tasks = ["Migrating the instance.", instances.NO_TASK]
+    monkeypatch.setattr(
+        cloud.trove.mgmt_instances, "show", lambda _id: Resource(task_description=tasks.pop(0))
+    )
+
+    instance.wait_until_idle(cloud)
+
+    assert tasks == []

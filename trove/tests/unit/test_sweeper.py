@@ -29,18 +29,22 @@ def make(cloud, journal, kind, name, *, told=True, **attributes):
 
 
 def test_deletes_in_an_order_in_which_nothing_is_in_use(cloud, journal):
-    for kind in ("flavor", "image", "datastore_version", "configuration", "instance"):
+    order = (
+        "instance",
+        "configuration",
+        "datastore_version",
+        "datastore",
+        "image",
+        "flavor",
+        "user",
+        "project",
+    )
+    for kind in reversed(order):
         make(cloud, journal, kind, f"{PREFIX}1-{kind}", image="42")
 
     assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
 
-    assert [call.split()[1] for call in cloud.store.calls()] == [
-        "instance",
-        "configuration",
-        "datastore_version",
-        "image",
-        "flavor",
-    ]
+    assert [call.split()[1] for call in cloud.store.calls()] == list(order)
     assert journal.open_entries() == []
 
 
@@ -51,6 +55,39 @@ def test_deletes_by_name_where_the_id_was_never_told(cloud, journal):
     assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
 
     assert cloud.store.all("instance") == cloud.store.all("datastore_version") == []
+
+
+def test_a_version_with_a_name_of_ours_is_told_by_it(cloud, journal):
+    theirs = cloud.store.put("datastore_version", name="9.7", image="shared")
+    make(cloud, journal, "datastore_version", f"{PREFIX}1-spare", told=False, image="shared")
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert cloud.store.all("datastore_version") == [theirs]
+
+
+def test_a_version_that_trove_calls_a_bad_request_is_gone(cloud, journal):
+    def refuse(_id):
+        raise trove_errors.BadRequest("Datastore version '42' cannot be found.")
+
+    versions = cloud.trove.mgmt_ds_versions
+    versions.get = versions.show = versions.delete = refuse
+    journal.created(journal.creating("datastore_version", f"{PREFIX}1-spare", image="x"), "42")
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+    assert journal.open_entries() == []
+
+
+def test_one_resource_is_removed_alone(cloud, journal):
+    spare = make(cloud, journal, "datastore", f"{PREFIX}1-spare", told=False)
+    other = make(cloud, journal, "datastore", f"{PREFIX}1-other")
+    (entry, _) = journal.open_entries()
+
+    sweeper.remove(entry, cloud, cloud, TIMEOUTS)
+    sweeper.remove(entry, cloud, cloud, TIMEOUTS)
+
+    assert spare != other
+    assert cloud.store.all("datastore") == [other]
 
 
 def test_touches_nothing_else(cloud, journal):
