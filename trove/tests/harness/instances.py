@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -283,8 +283,10 @@ class Instance:
             hold=hold,
         )
 
-    def wait_until(self, status: str, timeout: float | None = None, *, hold: int = 1) -> None:
+    def wait_until(self, status: str, timeout: float | None = None, *, hold: int = 1) -> State:
         """Wait until its status is a certain one, and be it that of a failure.
+
+        Returns what was seen then, with the fault if there is one.
 
         Args:
             status: such as ``ERROR``; of an active one its database's, such as ``SHUTDOWN``.
@@ -296,10 +298,10 @@ class Instance:
         """
 
         def look() -> State:
-            state = self._look()
+            state = self._look(self._listed())
             return State(state.name, state.name.rpartition("/")[2] == status, state.fault)
 
-        wait_for(
+        return wait_for(
             look,
             f"instance {self.name} is {status}",
             timeout or self.timeouts.change,
@@ -366,8 +368,14 @@ class Instance:
             return False
         return True
 
-    def _look(self) -> State:
-        shown = self.show()
+    def _listed(self) -> dict[str, Any]:
+        # For what it shows alone Trove asks the guest, also one that never came up: of an
+        # instance in error it knows nothing for as long as a guest may take to answer.
+        listing = partial(self.cloud.trove.instances.list, detailed=True)
+        return next(each for each in every(listing) if each.id == self.id).to_dict()
+
+    def _look(self, shown: dict[str, Any] | None = None) -> State:
+        shown = shown or self.show()
         status = shown["status"]
         # Older servers tell the database's health in the status itself.
         operating = shown.get("operating_status", "HEALTHY")

@@ -8,87 +8,67 @@ from troveclient.exceptions import UnprocessableEntity
 
 from trove.tests.fixtures.applicability import Reason, skip
 from trove.tests.harness.paging import every
+from trove.tests.harness.traces import Traces
 
 pytestmark = pytest.mark.instances
 
 
-@pytest.fixture
-def hopeless(instance_factory, admin_cloud):
-    """Asks for instances that Trove takes for possible, and deletes those that are left."""
-    asked = []
+@pytest.fixture(scope="module")
+def hopeless(instance_factory, instance_spec, impossible_flavor, admin_cloud):
+    """Instances that Trove takes for possible, each with its traces, by what is wrong with them.
 
-    def ask(**request):
-        asked.append(instance_factory.request("hopeless", **request))
-        return asked[-1]
-
-    yield ask
-    for instance in asked:
+    All are asked for at once, and fail while tests run.
+    """
+    wrong = {
+        "flavor": {"flavor_id": impossible_flavor},
+        "network": {"nics": [{"net-id": str(uuid4())}]},
+        "availability zone": {"availability_zone": "nowhere"},
+        "another zone": {"availability_zone": "elsewhere"},
+    }
+    if instance_spec.volume_gb:
+        wrong["volume type"] = {"volume": {"size": instance_spec.volume_gb, "type": "no-such-type"}}
+    asked = {what: instance_factory.request("hopeless", **change) for what, change in wrong.items()}
+    yield {what: (instance, Traces(admin_cloud, instance)) for what, instance in asked.items()}
+    for instance in asked.values():
         if instance.exists:
             instance.delete(admin_cloud)
 
 
-def test_a_server_for_which_no_host_is_large_enough(hopeless, impossible_flavor, traces):
-    instance = hopeless(flavor_id=impossible_flavor)
-
-    instance.wait_until("ERROR", instance.timeouts.failed)
-
-    assert "No valid host was found" in instance.show()["fault"]["message"]
-    found = traces(instance)
-    instance.delete()
-    assert found.left() == []
-
-
-def test_an_availability_zone_that_is_not_there(hopeless, traces):
-    instance = hopeless(availability_zone="nowhere")
-
-    instance.wait_until("ERROR", instance.timeouts.failed)
-
-    assert "availability zone" in instance.show()["fault"]["message"]
-    found = traces(instance)
-    instance.delete()
-    assert found.left() == []
-
-
-def test_a_network_that_is_not_there(hopeless, traces):
-    instance = hopeless(nics=[{"net-id": str(uuid4())}])
-
-    instance.wait_until("ERROR", instance.timeouts.failed)
-
-    assert "network" in instance.show()["fault"]["message"].lower()
-    found = traces(instance)
-    instance.delete()
-    assert found.left() == []
-
-
-def test_a_volume_type_that_is_not_there(hopeless, instance_spec, traces):
-    if not instance_spec.volume_gb:
+@pytest.mark.parametrize(
+    ("what", "fault"),
+    [
+        ("flavor", "No valid host was found"),
+        ("network", "Failed to create User port for instance"),
+        ("availability zone", "The requested availability zone is not available"),
+        ("volume type", "Invalid volume type"),
+    ],
+)
+def test_what_can_not_be_built_fails_and_leaves_nothing(hopeless, what, fault):
+    if what not in hopeless:
         skip(Reason.NEEDS_VOLUMES, "this Trove gives its instances none")
-    instance = hopeless(volume={"size": instance_spec.volume_gb, "type": "no-such-type"})
+    instance, traces = hopeless[what]
 
-    instance.wait_until("ERROR", instance.timeouts.failed)
-
-    assert "volume" in instance.show()["fault"]["message"].lower()
-    found = traces(instance)
-    instance.delete()
-    assert found.left() == []
-
-
-def test_the_administrator_sees_why_and_remembers(hopeless, admin_cloud):
-    instance = hopeless(availability_zone="nowhere")
-    instance.wait_until("ERROR", instance.timeouts.failed)
-
-    fault = admin_cloud.trove.mgmt_instances.show(instance.id).fault
-    assert "availability zone" in fault["message"]
-    assert "Traceback" in fault["details"]
+    assert fault in instance.wait_until("ERROR", instance.timeouts.failed).fault
 
     instance.delete()
-    deleted = every(partial(admin_cloud.trove.mgmt_instances.list, deleted=True))
-    (remembered,) = [each for each in deleted if each.id == instance.id]
-    assert remembered.status == "SHUTDOWN"
+    assert traces.left() == []
 
 
-def test_an_instance_still_being_built_is_deleted_by_force(hopeless, admin_cloud, traces):
-    instance = hopeless()
+def test_the_administrator_sees_where_it_failed_and_remembers(hopeless, admin_cloud):
+    instance, _ = hopeless["another zone"]
+    instance.wait_until("ERROR", instance.timeouts.failed)
+
+    listing = admin_cloud.trove.mgmt_instances.list
+    (failed,) = [each for each in every(listing) if each.id == instance.id]
+    assert "Traceback" in failed.fault["details"]
+
+    instance.delete()
+    (deleted,) = [each for each in every(partial(listing, deleted=True)) if each.id == instance.id]
+    assert (deleted.status, deleted.deleted) == ("SHUTDOWN", True)
+
+
+def test_an_instance_still_being_built_is_deleted_by_force(instance_factory, admin_cloud, traces):
+    instance = instance_factory.request("unfinished")
     with pytest.raises(UnprocessableEntity, match="is not ready"):
         instance.cloud.trove.instances.delete(instance.id)
 

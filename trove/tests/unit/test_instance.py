@@ -251,10 +251,15 @@ def test_it_has_grown_once_it_is_healthy_again(cloud, instance, monkeypatch, cal
 )
 def test_any_status_can_be_waited_for(cloud, instance, monkeypatch, seen, wanted):
     monkeypatch.setattr(instances, "LOOK_INTERVAL", 0)
-    looks = [{"status": "BUILD"}, {"status": "ACTIVE", "operating_status": "HEALTHY"}, seen]
-    monkeypatch.setattr(cloud.trove.instances, "get", lambda _id: Resource(**looks.pop(0)))
+    fault = {"fault": {"message": "it broke"}}
+    looks = [{"status": "BUILD"}, {"status": "ACTIVE", "operating_status": "HEALTHY"}, seen | fault]
+    monkeypatch.setattr(
+        cloud.trove.instances,
+        "list",
+        lambda **_query: [Resource(id="other"), Resource(id=instance.id, **looks.pop(0))],
+    )
 
-    instance.wait_until(wanted)
+    assert instance.wait_until(wanted).fault == "it broke"
 
     assert looks == []
 
