@@ -309,6 +309,21 @@ class Instance:
             hold=hold,
         )
 
+    def wait_for_server(self, admin: Cloud) -> None:
+        """Wait until it has its server: by then Trove has made all that it consists of.
+
+        Raises:
+            FailedStateError: Trove gave it up before.
+            WaitTimeoutError: it took too long.
+        """
+
+        def look() -> State:
+            shown = admin.trove.mgmt_instances.show(self.id).to_dict()
+            return State(shown["status"], bool(shown.get("server")))
+
+        label = f"instance {self.name} has a server"
+        wait_for(look, label, self.timeouts.failed, interval=LOOK_INTERVAL, failing=FAILING)
+
     def wait_until_idle(self, admin: Cloud) -> None:
         """Wait until Trove has done, or given up, what its administrator has asked for.
 

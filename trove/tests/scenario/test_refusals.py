@@ -17,6 +17,14 @@ UNKNOWN = str(uuid4())
 INHERITED = dict.fromkeys(
     ("flavor_id", "datastore", "datastore_version", "volume", "databases", "users")
 )
+NOT_OF_A_REPLICA = {
+    "flavor_id": "Cannot specify flavor when creating replicas.",
+    "datastore": "Cannot specify datastore when creating replicas.",
+    "volume": "Cannot specify volume when creating replicas.",
+    "locality": "Cannot specify locality when creating replicas.",
+    "users": "Cannot create a replica with users or databases.",
+    "databases": "Cannot create a replica with users or databases.",
+}
 
 
 # An instance that can't be had
@@ -178,7 +186,15 @@ def test_what_the_schema_forbids(refusal, request_change, words):
 
 
 @pytest.mark.instances
-@pytest.mark.parametrize("name", ["", "   ", "---", "x" * 256])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("   ", id="blank"),
+        pytest.param("---", id="dashes"),
+        pytest.param("x" * 256, id="long"),
+    ],
+)
 def test_a_name_without_letter_or_digit_or_too_long(cloud, instance_spec, name):
     with pytest.raises(BadRequest, match=r"^Validation error: instance\['name'\]"):
         cloud.trove.instances.create(name, **instance_spec.request())
@@ -205,18 +221,8 @@ def test_no_volume_where_there_must_be_one(refusal, instance_spec):
 
 
 @pytest.mark.instances
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        ("flavor_id", "Cannot specify flavor when creating replicas."),
-        ("datastore", "Cannot specify datastore when creating replicas."),
-        ("volume", "Cannot specify volume when creating replicas."),
-        ("locality", "Cannot specify locality when creating replicas."),
-        ("users", "Cannot create a replica with users or databases."),
-        ("databases", "Cannot create a replica with users or databases."),
-    ],
-)
-def test_a_replica_that_differs_from_its_source(refusal, shared_instance, more, words):
+@pytest.mark.parametrize("more", NOT_OF_A_REPLICA)
+def test_a_replica_that_differs_from_its_source(refusal, shared_instance, more):
     own = {
         "flavor_id": shared_instance.spec.flavor,
         "datastore": shared_instance.spec.datastore,
@@ -229,7 +235,7 @@ def test_a_replica_that_differs_from_its_source(refusal, shared_instance, more, 
     answer = refusal(replica_of=shared_instance.id, **INHERITED | {more: own[more]})
 
     assert type(answer) is BadRequest
-    assert answer.message == words
+    assert answer.message == NOT_OF_A_REPLICA[more]
 
 
 # Databases

@@ -264,6 +264,18 @@ def test_any_status_can_be_waited_for(cloud, instance, monkeypatch, seen, wanted
     assert looks == []
 
 
+def test_a_server_is_waited_for(cloud, instance, monkeypatch):
+    monkeypatch.setattr(instances, "LOOK_INTERVAL", 0)
+    looks = [{}, {"server": None}, {"server": {"id": "42"}}]
+    monkeypatch.setattr(
+        cloud.trove.mgmt_instances, "show", lambda _id: Resource(status="BUILD", **looks.pop(0))
+    )
+
+    instance.wait_for_server(cloud)
+
+    assert looks == []
+
+
 def test_a_task_of_the_administrators_is_waited_for(cloud, instance, monkeypatch):
     monkeypatch.setattr(instances, "LOOK_INTERVAL", 0)
     tasks = ["Migrating the instance.", instances.NO_TASK]
