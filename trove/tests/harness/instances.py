@@ -310,7 +310,7 @@ class Instance:
         )
 
     def wait_for_server(self, admin: Cloud) -> None:
-        """Wait until it has its server: by then Trove has made all that it consists of.
+        """Wait until its server runs; Trove has made all then, and the guest may yet begin.
 
         Raises:
             FailedStateError: Trove gave it up before.
@@ -319,10 +319,23 @@ class Instance:
 
         def look() -> State:
             shown = admin.trove.mgmt_instances.show(self.id).to_dict()
-            return State(shown["status"], bool(shown.get("server")))
+            server = shown.get("server") or {}
+            return State(shown["status"], server.get("status") == "ACTIVE")
 
-        label = f"instance {self.name} has a server"
+        label = f"the server of instance {self.name} runs"
         wait_for(look, label, self.timeouts.failed, interval=LOOK_INTERVAL, failing=FAILING)
+
+    def wait_for_action(self, admin: Cloud, action: str) -> None:
+        """Wait until Trove has asked Nova for an action on its server, such as ``reboot``.
+
+        Raises:
+            WaitTimeoutError: it hasn't.
+        """
+        server = admin.trove.mgmt_instances.show(self.id).server["id"]
+        self._wait(
+            lambda: action in [each.action for each in admin.compute.server_actions(server)],
+            f"Nova is asked for {action}",
+        )
 
     def wait_until_idle(self, admin: Cloud) -> None:
         """Wait until Trove has done, or given up, what its administrator has asked for.

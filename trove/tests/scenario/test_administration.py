@@ -14,6 +14,7 @@ from troveclient.exceptions import (
 
 from trove.tests.fixtures.applicability import Reason, skip
 from trove.tests.harness.paging import every
+from trove.tests.harness.waiting import WaitTimeoutError
 from trove.tests.harness.workload import Workload
 
 pytestmark = pytest.mark.administration
@@ -130,13 +131,12 @@ def test_a_stopped_database_is_back_after_a_restart(admin_cloud, shared_instance
 
 
 def test_the_database_is_back_after_a_reboot_of_its_server(admin_cloud, shared_instance, workload):
-    server = admin_cloud.trove.mgmt_instances.show(shared_instance.id).server["id"]
     workload.write()
 
     admin_cloud.trove.mgmt_instances.reboot(shared_instance.id)
-    shared_instance.wait_until_healthy(shared_instance.timeouts.restart, hold=2)
 
-    assert "reboot" in [each.action for each in admin_cloud.compute.server_actions(server)]
+    shared_instance.wait_for_action(admin_cloud, "reboot")
+    shared_instance.wait_until_healthy(shared_instance.timeouts.restart, hold=2)
     workload.verify()
 
 
@@ -205,14 +205,19 @@ def test_the_guest_agent_is_told_of_its_upgrade(admin_cloud, shared_instance):
     assert answer.status_code == 202
 
 
+@pytest.mark.xfail(
+    strict=True,
+    raises=WaitTimeoutError,
+    reason="trove/instance/models.py:1212: a datastore without a cloudinit file has no user data "
+    "to read, so that Nova is never asked (trove/taskmanager/models.py:2336)",
+)
 def test_data_is_still_there_after_a_rebuild(admin_cloud, fresh_instance, datastore_version):
     workload = Workload(fresh_instance)
     workload.write()
 
     admin_cloud.trove.mgmt_instances.rebuild(fresh_instance.id, datastore_version.image_id)
-    fresh_instance.wait_until_idle(admin_cloud)
 
+    fresh_instance.wait_for_action(admin_cloud, "rebuild")
+    fresh_instance.wait_until_idle(admin_cloud)
     fresh_instance.wait_until_healthy(fresh_instance.timeouts.resize, hold=2)
-    server = admin_cloud.trove.mgmt_instances.show(fresh_instance.id).server["id"]
-    assert "rebuild" in [each.action for each in admin_cloud.compute.server_actions(server)]
     workload.verify()

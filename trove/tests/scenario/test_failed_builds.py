@@ -68,7 +68,7 @@ def test_the_administrator_sees_where_it_failed_and_remembers(hopeless, admin_cl
 
 def test_an_instance_still_being_built_is_deleted_by_force(instance_factory, admin_cloud, traces):
     instance = instance_factory.request("unfinished")
-    # Before that the server loses what its creation makes while it is deleted.
+    # Before that Trove loses what the creation, still going on, makes beside the deletion.
     instance.wait_for_server(admin_cloud)
     found = traces(instance)
     with pytest.raises(UnprocessableEntity, match="is not ready"):

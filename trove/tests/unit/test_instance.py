@@ -10,7 +10,7 @@ from trove.tests.harness.instances import Instance, InstanceFactory, InstanceSpe
 from trove.tests.harness.run import Run
 from trove.tests.harness.sql import AccessRefusedError, CannotConnectError
 from trove.tests.harness.timeouts import Timeouts
-from trove.tests.harness.waiting import FailedStateError
+from trove.tests.harness.waiting import FailedStateError, WaitTimeoutError
 from trove.tests.unit.fakes import FakeCloud, Resource
 
 
@@ -266,7 +266,7 @@ def test_any_status_can_be_waited_for(cloud, instance, monkeypatch, seen, wanted
 
 def test_a_server_is_waited_for(cloud, instance, monkeypatch):
     monkeypatch.setattr(instances, "LOOK_INTERVAL", 0)
-    looks = [{}, {"server": None}, {"server": {"id": "42"}}]
+    looks = [{}, {"server": {"status": "BUILD"}}, {"server": {"status": "ACTIVE"}}]
     monkeypatch.setattr(
         cloud.trove.mgmt_instances, "show", lambda _id: Resource(status="BUILD", **looks.pop(0))
     )
@@ -274,6 +274,16 @@ def test_a_server_is_waited_for(cloud, instance, monkeypatch):
     instance.wait_for_server(cloud)
 
     assert looks == []
+
+
+def test_an_action_of_novas_is_waited_for(cloud, instance):
+    cloud.compute.server_actions = lambda id: [Resource(action="create"), Resource(action=id)]
+
+    instance.wait_for_action(cloud, "server-of-it")
+
+    instance.timeouts = Timeouts(change=0)
+    with pytest.raises(WaitTimeoutError, match="Nova is asked for rebuild"):
+        instance.wait_for_action(cloud, "rebuild")
 
 
 def test_a_task_of_the_administrators_is_waited_for(cloud, instance, monkeypatch):
