@@ -92,6 +92,11 @@ class Cloud:
         return self.connection.identity
 
     @property
+    def trove_url(self) -> str:
+        """Where Trove's API is, without a version or a project."""
+        return self.connection.database.get_endpoint().partition("/v1.0")[0]
+
+    @property
     def project_id(self) -> str:
         """Id of the project that this user works in."""
         return self.connection.current_project_id

@@ -1,5 +1,7 @@
 """The sizes that guests get."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +60,21 @@ def ensure(admin: Cloud, spec: FlavorSpec, journal: Journal) -> str:
     )
     journal.closed(journal.created(entry, flavor.id), "kept")
     return flavor.id
+
+
+@contextmanager
+def temporary(admin: Cloud, name: str, spec: FlavorSpec, journal: Journal) -> Iterator[str]:
+    """Have a flavor of this size, told by its id, which is deleted at the end."""
+    entry = journal.creating("flavor", name)
+    flavor = admin.compute.create_flavor(
+        name=name, ram=spec.ram_mb, vcpus=spec.vcpus, disk=spec.disk_gb
+    )
+    entry = journal.created(entry, flavor.id)
+    try:
+        yield flavor.id
+    finally:
+        admin.compute.delete_flavor(flavor.id)
+        journal.closed(entry)
 
 
 def check(spec: FlavorSpec, datastore: Datastore) -> None:

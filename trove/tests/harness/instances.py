@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ RUNNING = ("ACTIVE", "HEALTHY")
 FAILING = ("ERROR", "FAILED")
 CONNECT_INTERVAL = 1.0  # seconds between two attempts
 LOOK_INTERVAL = 1.5  # seconds; each look costs Trove a question to Nova and to Neutron
+NO_TASK = "No tasks for the instance."
 # No cloud has a volume of this many GiB, and Trove says so before it does anything.
 ABSURD_VOLUME_GB = 2**30
 
@@ -287,6 +288,76 @@ class Instance:
             hold=hold,
         )
 
+    def wait_until(self, status: str, timeout: float | None = None, *, hold: int = 1) -> State:
+        """Wait until its status is a certain one, and be it that of a failure.
+
+        Returns what was seen then, with the fault if there is one.
+
+        Args:
+            status: such as ``ERROR``; of an active one its database's, such as ``SHUTDOWN``.
+            timeout: seconds; by default what a change on the guest may take.
+            hold: how many looks in a row must find it so.
+
+        Raises:
+            WaitTimeoutError: it took too long.
+        """
+
+        def look() -> State:
+            state = self._look(self._listed())
+            return State(state.name, state.name.rpartition("/")[2] == status, state.fault)
+
+        return wait_for(
+            look,
+            f"instance {self.name} is {status}",
+            timeout or self.timeouts.change,
+            interval=LOOK_INTERVAL,
+            hold=hold,
+        )
+
+    def wait_for_server(self, admin: Cloud) -> None:
+        """Wait until its server runs; Trove has made all then, and the guest may yet begin.
+
+        Raises:
+            FailedStateError: Trove gave it up before.
+            WaitTimeoutError: it took too long.
+        """
+
+        def look() -> State:
+            shown = admin.trove.mgmt_instances.show(self.id).to_dict()
+            server = shown.get("server") or {}
+            return State(shown["status"], server.get("status") == "ACTIVE")
+
+        label = f"the server of instance {self.name} runs"
+        wait_for(look, label, self.timeouts.failed, interval=LOOK_INTERVAL, failing=FAILING)
+
+    def wait_for_action(self, admin: Cloud, action: str) -> None:
+        """Wait until Trove has asked Nova for an action on its server, such as ``reboot``.
+
+        Raises:
+            WaitTimeoutError: it hasn't.
+        """
+        server = admin.trove.mgmt_instances.show(self.id).server["id"]
+        self._wait(
+            lambda: action in [each.action for each in admin.compute.server_actions(server)],
+            f"Nova is asked for {action}",
+        )
+
+    def wait_until_idle(self, admin: Cloud) -> None:
+        """Wait until Trove has done, or given up, what its administrator has asked for.
+
+        Of some tasks an instance's status says nothing.
+
+        Raises:
+            WaitTimeoutError: it took too long.
+        """
+
+        def look() -> State:
+            task = admin.trove.mgmt_instances.show(self.id).task_description
+            return State(task, task == NO_TASK)
+
+        label = f"instance {self.name} has no task"
+        wait_for(look, label, self.timeouts.resize, interval=LOOK_INTERVAL)
+
     def restart(self) -> None:
         """Restart the database and wait until it is healthy again."""
         self.cloud.trove.instances.restart(self.id)
@@ -347,8 +418,14 @@ class Instance:
             return False
         return True
 
-    def _look(self) -> State:
-        shown = self.show()
+    def _listed(self) -> dict[str, Any]:
+        # For what it shows alone Trove asks the guest, also one that never came up: of an
+        # instance in error it knows nothing for as long as a guest may take to answer.
+        listing = partial(self.cloud.trove.instances.list, detailed=True)
+        return next(each for each in every(listing) if each.id == self.id).to_dict()
+
+    def _look(self, shown: dict[str, Any] | None = None) -> State:
+        shown = shown or self.show()
         status = shown["status"]
         # Older servers tell the database's health in the status itself.
         operating = shown.get("operating_status", "HEALTHY")

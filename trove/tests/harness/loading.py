@@ -4,6 +4,8 @@ Every step finds what is already there by the image's key and uses it again, so
 that doing it twice is doing it once. What was loaded is kept after the run.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -14,10 +16,12 @@ from troveclient.v1.management import MgmtConfigurationParameters
 from trove.tests.common import progress, release
 from trove.tests.common.errors import ScenarioError
 from trove.tests.common.matrix import Parameter, Target
+from trove.tests.harness import sweeper
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.images import GuestImage
 from trove.tests.harness.journal import PREFIX, Entry, Journal
 from trove.tests.harness.paging import every
+from trove.tests.harness.run import Run
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, wait_for
 
@@ -164,6 +168,36 @@ def load(
     """
     image_id = ensure_uploaded(admin, target, image, journal, timeouts)
     return register(admin, target, image_id, journal)
+
+
+@contextmanager
+def spare(
+    admin: Cloud, target: Target, image_id: str, run: Run, timeouts: Timeouts
+) -> Iterator[LoadedVersion]:
+    """Have Trove offer a target as version of a new datastore; at the end both go.
+
+    Args:
+        admin: who may.
+        target: what the image is made for.
+        image_id: an image in Glance.
+        run: gives both their name, and has them in its journal.
+        timeouts: how long deleting may take.
+    """
+    name = run.name("spare")
+    datastore = run.journal.creating("datastore", name)
+    version = run.journal.creating("datastore_version", name, image=image_id)
+    try:
+        admin.trove.mgmt_ds_versions.create(
+            name, name, target.datastore.manager, image_id, version=target.version.name
+        )
+        found = find_version(admin, name, name)
+        # By its id it is found again under any name.
+        version = run.journal.created(version, found.id)
+        yield found
+    finally:
+        for entry in (version, datastore):
+            sweeper.remove(entry, admin, admin, timeouts)
+            run.journal.closed(entry)
 
 
 @dataclass

@@ -46,7 +46,8 @@ class Kind:
 def sweep(journal: Journal, user: Cloud, admin: Cloud, timeouts: Timeouts) -> list[str]:
     """Delete everything that is open in ``journal``; return what went wrong.
 
-    One failure doesn't keep the rest from being deleted.
+    One failure doesn't keep the rest from being deleted. What a newer version of this
+    harness has made, and only that can delete, stays in the journal.
     """
     kinds = _kinds(user, admin, timeouts)
     order = {kind: place for place, kind in enumerate(kinds)}
@@ -76,6 +77,11 @@ def sweep(journal: Journal, user: Cloud, admin: Cloud, timeouts: Timeouts) -> li
         *(f"{entry.kind} {entry.name} ({entry.id or 'no id'}): {why}" for entry, why in problems),
         *(f"{entry.kind} {entry.name}: unknown to this version" for entry in strange),
     ]
+
+
+def remove(entry: Entry, user: Cloud, admin: Cloud, timeouts: Timeouts) -> None:
+    """Delete one resource of a journal, if it is still there, and wait until it is gone."""
+    _remove(entry, _kinds(user, admin, timeouts)[entry.kind], timeouts)
 
 
 def sweep_after_dead_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but: str = "") -> None:
@@ -169,13 +175,21 @@ def _remove(entry: Entry, kind: Kind, timeouts: Timeouts) -> None:
 
 
 def _ids_by_name(entry: Entry, kind: Kind) -> list[str]:
+    if entry.name.startswith(PREFIX):
+        return [each.id for each in kind.list() if each.name == entry.name]
     if entry.kind == "datastore_version":
         # Its name is the database's version; the image is what makes it ours.
         image = entry.details["image"]
         return [each.id for each in kind.list() if each.image == image]
-    if not entry.name.startswith(PREFIX):
-        return []
-    return [each.id for each in kind.list() if each.name == entry.name]
+    return []
+
+
+def _version(admin: Cloud, id: str) -> Any:
+    # Asked for one that it doesn't know, Trove says that the request is bad.
+    for version in every(admin.trove.mgmt_ds_versions.list):
+        if version.id == id:
+            return version
+    raise trove_errors.NotFound(f"There is no datastore version {id}.")
 
 
 def _published(beginning: str, *clouds: Cloud) -> Any:
@@ -194,6 +208,7 @@ def _kinds(user: Cloud, admin: Cloud, timeouts: Timeouts) -> dict[str, Kind]:
     """Return every kind, in the order in which to delete."""
     trove = user.trove
     versions = admin.trove.mgmt_ds_versions
+    datastores = admin.trove.datastores
     return {
         "instance": Kind(
             lambda: every(trove.instances.list),
@@ -229,7 +244,12 @@ def _kinds(user: Cloud, admin: Cloud, timeouts: Timeouts) -> dict[str, Kind]:
             trove.configurations.get,
             trove.configurations.delete,
         ),
-        "datastore_version": Kind(lambda: every(versions.list), versions.get, versions.delete),
+        "datastore_version": Kind(
+            lambda: every(versions.list),
+            lambda id: _version(admin, id),
+            lambda id: versions.delete(_version(admin, id).id),
+        ),
+        "datastore": Kind(lambda: every(datastores.list), datastores.get, datastores.delete),
         "image": Kind(
             lambda: list(admin.image.images(visibility="all")),
             admin.image.get_image,

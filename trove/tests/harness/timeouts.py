@@ -14,6 +14,7 @@ class Timeouts:
     Attributes:
         upload: an image sent to Glance is active.
         healthy: a new instance is healthy.
+        failed: an instance that can't be built is given up.
         gone: a deleted instance is no longer known.
         restart: a restarted instance is healthy again.
         resize: an instance is healthy on its new flavor or with its larger volume.
@@ -28,6 +29,7 @@ class Timeouts:
 
     upload: float = 300
     healthy: float = 900
+    failed: float = 300
     gone: float = 300
     restart: float = 300
     resize: float = 900

@@ -21,36 +21,40 @@ class Traces:
     def __init__(self, admin: Cloud, instance: Instance) -> None:
         self._admin = admin
         self._instance = instance
-        self._images = self._image_ids()
-        self._server = admin.trove.mgmt_instances.show(instance.id).to_dict()["server"]["id"]
+        shown = admin.trove.mgmt_instances.show(instance.id).to_dict()
+        # One that isn't built has none yet.
+        self._server = (shown.get("server") or {}).get("id")
 
     def found(self) -> list[str]:
         """Return what there is of the instance now, a line each."""
-        return [*self._servers(), *self._ports(), *self._security_groups(), *self._volumes()]
+        return [
+            *self._servers(),
+            *self._ports(),
+            *self._security_groups(),
+            *self._volumes(),
+            *self._images(),
+        ]
 
     def left(self) -> list[str]:
-        """Return what is still there of a deleted instance, new images included.
+        """Return what is still there of a deleted instance, a line each.
 
         Services finish a deletion on their own; they get a while for it.
         """
         try:
             wait_for(
-                lambda: not self._found_with_images(),
+                lambda: not self.found(),
                 f"all of instance {self._instance.name} is gone",
                 self._instance.timeouts.change,
             )
         except WaitTimeoutError:
-            return self._found_with_images()
+            return self.found()
         return []
 
-    def _found_with_images(self) -> list[str]:
-        new = self._image_ids() - self._images
-        return [*self.found(), *(f"image {id}" for id in sorted(new))]
-
-    def _image_ids(self) -> set[str]:
-        return {image.id for image in self._admin.image.images(visibility="all")}
-
     def _servers(self) -> Iterator[str]:
+        if self._server is None:
+            for server in self._admin.compute.servers(all_projects=True, name=self._instance.name):
+                yield f"server {server.id}"
+            return
         try:
             server = self._admin.compute.get_server(self._server)
         except sdk_errors.NotFoundException:
@@ -58,13 +62,20 @@ class Traces:
         yield f"server {server.id}"
 
     def _ports(self) -> Iterator[str]:
-        for port in self._admin.network.ports(device_id=self._server):
-            yield f"port {port.id}"
+        for port in self._admin.network.ports():
+            if self._instance.id in port.name or port.device_id == self._server:
+                yield f"port {port.id}"
 
     def _security_groups(self) -> Iterator[str]:
         for group in self._admin.network.security_groups():
             if self._instance.id in group.name:
                 yield f"security group {group.name}"
+
+    def _images(self) -> Iterator[str]:
+        # Others who use the cloud make images, too: one of a server's says so.
+        for image in self._admin.image.images(visibility="all"):
+            if self._server and image.instance_uuid == self._server:
+                yield f"image {image.id}"
 
     def _volumes(self) -> Iterator[str]:
         if not self._instance.spec.volume_gb:

@@ -1,7 +1,7 @@
 """Databases of an instance."""
 
 import pytest
-from troveclient.exceptions import BadRequest, NotFound
+from troveclient.exceptions import BadRequest, HttpNotImplemented, NotFound
 
 from trove.tests.harness.paging import every
 
@@ -83,3 +83,10 @@ def test_a_second_database_of_the_same_name_is_refused(cloud, shared_instance):
 def test_an_unknown_database_can_not_be_deleted(cloud, shared_instance):
     with pytest.raises(NotFound):
         cloud.trove.databases.delete(shared_instance.id, "nowhere")
+
+
+def test_a_single_database_is_not_shown(cloud, shared_instance):
+    with pytest.raises(HttpNotImplemented):
+        cloud.trove.client.get(
+            f"/instances/{shared_instance.id}/databases/{shared_instance.database}"
+        )

@@ -192,6 +192,7 @@ class FakeCloud:
                 is_instance_root_enabled=lambda _instance: Resource(rootEnabled=False)
             ),
             mgmt_ds_versions=self._trove("datastore_version"),
+            datastores=self._trove("datastore"),
         )
         self.object_store = ObjectStore(self.store)
         images, flavors = self._sdk("image"), self._sdk("flavor")
@@ -210,6 +211,21 @@ class FakeCloud:
             get_server_console_output=lambda id, **_: {
                 "output": os.environ.get("FAKE_CONSOLE", f"console of {id}")
             },
+        )
+        users, projects = self._sdk("user"), self._sdk("project")
+        self.accounts = SimpleNamespace(
+            users=users.list,
+            get_user=users.get,
+            create_user=users.create,
+            delete_user=users.delete,
+            projects=projects.list,
+            get_project=projects.get,
+            create_project=projects.create,
+            delete_project=projects.delete,
+            find_role=lambda name, **_: Resource(name=name),
+            assign_project_role_to_user=lambda project, user, role: self.store.note(
+                f"assign {role.name} of {project.name} to {user.name}"
+            ),
         )
         self.network = SimpleNamespace(find_network=lambda name, **_: Resource(id="net", name=name))
 

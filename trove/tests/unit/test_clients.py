@@ -203,3 +203,9 @@ def test_what_trove_is_asked_counts_as_coverage_of_its_api(keystone, tmp_path):
     with api_coverage.recording(tmp_path / api_coverage.RECORD):
         clients.connect("here")
     assert api_coverage.read([tmp_path]).counted == {"list datastores": 1}
+
+
+def test_where_trove_is_without_version_and_project(keystone):
+    keystone(catalogue=("database",))
+    cloud = clients.connect("here")
+    assert f"{cloud.trove_url}/v3" == cloud.auth_url.replace("/v3", "/database/v3")

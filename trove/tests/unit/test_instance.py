@@ -10,7 +10,7 @@ from trove.tests.harness.instances import Instance, InstanceFactory, InstanceSpe
 from trove.tests.harness.run import Run
 from trove.tests.harness.sql import AccessRefusedError, CannotConnectError
 from trove.tests.harness.timeouts import Timeouts
-from trove.tests.harness.waiting import FailedStateError
+from trove.tests.harness.waiting import FailedStateError, WaitTimeoutError
 from trove.tests.unit.fakes import FakeCloud, Resource
 
 
@@ -245,3 +245,59 @@ def test_it_has_grown_once_it_is_healthy_again(cloud, instance, monkeypatch, cal
     grow(instance)
     assert [wanted[0] for wanted in asked] == [instance.id]
     assert states == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted"),
+    [
+        ({"status": "ERROR", "operating_status": ""}, "ERROR"),
+        ({"status": "ACTIVE", "operating_status": "SHUTDOWN"}, "SHUTDOWN"),
+    ],
+)
+def test_any_status_can_be_waited_for(cloud, instance, monkeypatch, seen, wanted):
+    monkeypatch.setattr(instances, "LOOK_INTERVAL", 0)
+    fault = {"fault": {"message": "it broke"}}
+    looks = [{"status": "BUILD"}, {"status": "ACTIVE", "operating_status": "HEALTHY"}, seen | fault]
+    monkeypatch.setattr(
+        cloud.trove.instances,
+        "list",
+        lambda **_query: [Resource(id="other"), Resource(id=instance.id, **looks.pop(0))],
+    )
+
+    assert instance.wait_until(wanted).fault == "it broke"
+
+    assert looks == []
+
+
+def test_a_server_is_waited_for(cloud, instance, monkeypatch):
+    monkeypatch.setattr(instances, "LOOK_INTERVAL", 0)
+    looks = [{}, {"server": {"status": "BUILD"}}, {"server": {"status": "ACTIVE"}}]
+    monkeypatch.setattr(
+        cloud.trove.mgmt_instances, "show", lambda _id: Resource(status="BUILD", **looks.pop(0))
+    )
+
+    instance.wait_for_server(cloud)
+
+    assert looks == []
+
+
+def test_an_action_of_novas_is_waited_for(cloud, instance):
+    cloud.compute.server_actions = lambda id: [Resource(action="create"), Resource(action=id)]
+
+    instance.wait_for_action(cloud, "server-of-it")
+
+    instance.timeouts = Timeouts(change=0)
+    with pytest.raises(WaitTimeoutError, match="Nova is asked for rebuild"):
+        instance.wait_for_action(cloud, "rebuild")
+
+
+def test_a_task_of_the_administrators_is_waited_for(cloud, instance, monkeypatch):
+    monkeypatch.setattr(instances, "LOOK_INTERVAL", 0)
+    tasks = ["Migrating the instance.", instances.NO_TASK]
+    monkeypatch.setattr(
+        cloud.trove.mgmt_instances, "show", lambda _id: Resource(task_description=tasks.pop(0))
+    )
+
+    instance.wait_until_idle(cloud)
+
+    assert tasks == []

@@ -9,7 +9,8 @@ from trove.tests.common import matrix
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import flavors, loading, networks
 from trove.tests.harness.flavors import FlavorSpec
-from trove.tests.harness.journal import Journal
+from trove.tests.harness.journal import PREFIX, Journal
+from trove.tests.harness.run import Run
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.unit.fakes import FakeCloud, Resource, guest_image
 
@@ -216,6 +217,60 @@ def test_a_changed_parameter_is_modified(cloud, target, journal, tmp_path):
 
     load(cloud, target, journal, guest_image(tmp_path))
     assert cloud.trove.calls == ["modify parameter"]
+
+
+@pytest.fixture
+def trove(tmp_path, monkeypatch):
+    """A cloud whose Trove makes a datastore of a version's, as the real one does."""
+    cloud = FakeCloud(tmp_path / "cloud")
+
+    def create(name, datastore, manager, image, version):
+        cloud.store.put("datastore", name=datastore)
+        facts = {"datastore_name": datastore, "datastore_manager": manager, "version": version}
+        cloud.store.put("datastore_version", name=name, image=image, **facts)
+
+    monkeypatch.setattr(cloud.trove.mgmt_ds_versions, "create", create)
+    return cloud
+
+
+def test_a_spare_version_is_the_only_one_of_its_datastore(trove, target):
+    run = Run.new()
+
+    with loading.spare(trove, target, "image", run, TIMEOUTS) as spare:
+        (version,) = trove.trove.mgmt_ds_versions.list()
+        assert (spare.id, spare.image_id) == (version.id, "image")
+        assert version.datastore_manager == target.datastore.manager
+        assert spare.name == spare.datastore
+        assert {entry.kind for entry in run.journal.open_entries()} == {
+            "datastore",
+            "datastore_version",
+        }
+
+    assert trove.store.all("datastore") == trove.store.all("datastore_version") == []
+    assert run.journal.open_entries() == []
+
+
+def test_a_spare_version_may_be_renamed_or_deleted_before_its_end(trove, target):
+    run = Run.new()
+
+    with loading.spare(trove, target, "image", run, TIMEOUTS) as spare:
+        trove.store.put("datastore_version", id=spare.id, name="renamed", image="image")
+    with loading.spare(trove, target, "image", run, TIMEOUTS) as spare:
+        trove.trove.mgmt_ds_versions.delete(spare.id)
+
+    assert trove.store.all("datastore") == trove.store.all("datastore_version") == []
+    assert run.journal.open_entries() == []
+
+
+def test_a_temporary_flavor_goes(tmp_path, journal):
+    cloud = FakeCloud(tmp_path / "cloud")
+
+    with flavors.temporary(cloud, f"{PREFIX}1-huge", FlavorSpec(ram_mb=2**25), journal) as id:
+        assert flavors.size_of(cloud, id).ram_mb == 2**25
+        assert [entry.id for entry in journal.open_entries()] == [id]
+
+    assert cloud.store.all("flavor") == []
+    assert journal.open_entries() == []
 
 
 def test_a_flavor_of_the_size_is_used(tmp_path, journal):

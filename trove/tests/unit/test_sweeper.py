@@ -29,19 +29,23 @@ def make(cloud, journal, kind, name, *, told=True, **attributes):
 
 
 def test_deletes_in_an_order_in_which_nothing_is_in_use(cloud, journal):
-    for kind in ("flavor", "image", "datastore_version", "configuration", "module", "instance"):
-        make(cloud, journal, kind, f"{PREFIX}1-{kind}", image="42")
-
-    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
-
-    assert [call.split()[1] for call in cloud.store.calls()] == [
+    order = (
         "instance",
         "module",
         "configuration",
         "datastore_version",
+        "datastore",
         "image",
         "flavor",
-    ]
+        "user",
+        "project",
+    )
+    for kind in reversed(order):
+        make(cloud, journal, kind, f"{PREFIX}1-{kind}", image="42")
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert [call.split()[1] for call in cloud.store.calls()] == list(order)
     assert journal.open_entries() == []
 
 
@@ -102,6 +106,49 @@ def test_what_another_tree_made_is_told_and_left(cloud, journal):
 
     assert problem == f"starship {PREFIX}1-galileo: unknown to this version"
     assert [entry.kind for entry in journal.open_entries()] == ["starship"]
+
+
+def test_a_version_with_a_name_of_ours_is_told_by_it(cloud, journal):
+    theirs = cloud.store.put("datastore_version", name="9.7", image="shared")
+    make(cloud, journal, "datastore_version", f"{PREFIX}1-spare", told=False, image="shared")
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert cloud.store.all("datastore_version") == [theirs]
+
+
+def test_a_version_that_trove_calls_a_bad_request_is_gone(cloud, journal):
+    def refuse(_id):
+        raise trove_errors.BadRequest("Datastore version '42' cannot be found.")
+
+    versions = cloud.trove.mgmt_ds_versions
+    versions.get = versions.show = versions.delete = refuse
+    journal.created(journal.creating("datastore_version", f"{PREFIX}1-spare", image="x"), "42")
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+    assert journal.open_entries() == []
+
+
+def test_what_is_of_no_known_kind_is_told_and_left_to_who_knows_it(cloud, journal):
+    make(cloud, journal, "instance", f"{PREFIX}1-db")
+    journal.creating("spaceship", f"{PREFIX}1-lander")
+
+    (problem,) = sweeper.sweep(journal, cloud, cloud, TIMEOUTS)
+
+    assert problem.startswith(f"spaceship {PREFIX}1-lander (no id): nothing here knows")
+    assert [entry.kind for entry in journal.open_entries()] == ["spaceship"]
+
+
+def test_one_resource_is_removed_alone(cloud, journal):
+    spare = make(cloud, journal, "datastore", f"{PREFIX}1-spare", told=False)
+    other = make(cloud, journal, "datastore", f"{PREFIX}1-other")
+    (entry, _) = journal.open_entries()
+
+    sweeper.remove(entry, cloud, cloud, TIMEOUTS)
+    sweeper.remove(entry, cloud, cloud, TIMEOUTS)
+
+    assert spare != other
+    assert cloud.store.all("datastore") == [other]
 
 
 def test_touches_nothing_else(cloud, journal):
