@@ -78,7 +78,6 @@ class Dialect(Protocol):
         tunable_at_start: a setting that takes a number at the database's start only.
         query_log: the guest log that holds every statement.
         has_hosts: whether a user may be bound to the host that it comes from.
-        keeps_root: whether a restored instance tells that the superuser may log in.
     """
 
     reserved_database: str
@@ -87,7 +86,6 @@ class Dialect(Protocol):
     tunable_at_start: str
     query_log: str
     has_hosts: bool
-    keeps_root: bool
 
     def connect(self, server: Server, login: Login, database: str | None) -> Any:
         """Return a context manager for a ``Connection``.
@@ -135,7 +133,6 @@ class MySQL:
     tunable_at_start = "innodb_ft_min_token_size"
     query_log = "general"
     has_hosts = True
-    keeps_root = True
 
     @contextmanager
     def connect(
@@ -231,7 +228,6 @@ class PostgreSQL:
     tunable_at_start = "max_connections"
     query_log = "general"
     has_hosts = False
-    keeps_root = False
 
     @contextmanager
     def connect(

@@ -5,16 +5,13 @@ from uuid import uuid4
 
 import pytest
 from troveclient.exceptions import (
-    BadRequest,
     Forbidden,
-    InternalServerError,
     NotFound,
     Unauthorized,
 )
 
 from trove.tests.fixtures.applicability import Reason, skip
 from trove.tests.harness.paging import every
-from trove.tests.harness.waiting import WaitTimeoutError
 from trove.tests.harness.workload import Workload
 
 pytestmark = pytest.mark.administration
@@ -68,12 +65,7 @@ def test_the_guest_agent_answers(admin_cloud, shared_instance):
     assert answer.status_code == 204
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=BadRequest,
-    reason="trove/guestagent/api.py:297, 305: the server asks the guest agent for get_hwinfo and "
-    "get_diagnostics, which that has not (trove/guestagent/datastore/manager.py)",
-)
+@pytest.mark.server_bug("agents_tell_nothing_of_their_machines")
 @pytest.mark.parametrize("what", ["hwinfo", "diagnostics"])
 def test_the_guest_agent_tells_of_its_machine(admin_cloud, shared_instance, what):
     _, told = admin_cloud.trove.client.get(f"/mgmt/instances/{shared_instance.id}/{what}")
@@ -172,11 +164,7 @@ def test_a_migration_without_another_host_leaves_the_database_running(
     workload.verify()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="trove/taskmanager/models.py:2282: novaclient's migrate takes no force_host, so that "
-    "no instance is ever migrated",
-)
+@pytest.mark.server_bug("instances_are_never_migrated")
 def test_an_instance_is_migrated_to_another_host(admin_cloud, shared_instance):
     if len(list(admin_cloud.compute.hypervisors())) < 2:
         skip(Reason.NEEDS_MULTIPLE_HOSTS, "there is one host alone")
@@ -189,12 +177,7 @@ def test_an_instance_is_migrated_to_another_host(admin_cloud, shared_instance):
     assert admin_cloud.trove.mgmt_instances.show(shared_instance.id).server["host"] != before
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=InternalServerError,
-    reason="trove/extensions/mgmt/upgrade/models.py:45: upgrade of the guest agent's API takes one "
-    "argument (trove/guestagent/api.py:397) and is given three",
-)
+@pytest.mark.server_bug("agents_can_not_be_told_of_upgrades")
 def test_the_guest_agent_is_told_of_its_upgrade(admin_cloud, shared_instance):
     told = {"instance_version": "2", "location": "http://192.0.2.1/agent", "metadata": {}}
 
@@ -205,12 +188,7 @@ def test_the_guest_agent_is_told_of_its_upgrade(admin_cloud, shared_instance):
     assert answer.status_code == 202
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=WaitTimeoutError,
-    reason="trove/instance/models.py:1212: a datastore without a cloudinit file has no user data "
-    "to read, so that Nova is never asked (trove/taskmanager/models.py:2336)",
-)
+@pytest.mark.server_bug("instances_are_rebuilt_only_with_a_cloudinit_file")
 def test_data_is_still_there_after_a_rebuild(admin_cloud, fresh_instance, datastore_version):
     workload = Workload(fresh_instance)
     workload.write()

@@ -78,11 +78,8 @@ def test_users_log_in_to_a_restored_instance_with_their_passwords(restored):
     assert restored.instance.accepts(restored.reader)
 
 
-def test_root_logs_in_to_a_restored_instance_that_says_so(request, restored):
-    if not restored.instance.spec.dialect.keeps_root:
-        reason = "trove/guestagent/datastore/postgres/manager.py: do_prepare reports no root"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
-
+@pytest.mark.server_bug("restored_instances_report_no_root")
+def test_root_logs_in_to_a_restored_instance_that_says_so(restored):
     assert restored.instance.sql(restored.root, "SELECT 42") == 42
     assert restored.instance.root_enabled
 
@@ -218,11 +215,7 @@ def test_a_container_that_is_a_command_is_refused(shared_instance, backups):
     assert refusal.value.message == "The value is not allowed: a;b."
 
 
-@pytest.mark.xfail(
-    run=False,
-    reason="trove/common/apischema.py: storage_driver is in no schema. The guest raises before "
-    "it has reported a state, and the instance stays in BACKUP until an administrator resets it",
-)
+@pytest.mark.server_bug("unknown_storage_drivers_make_instances_ill", run=False)
 def test_an_unknown_storage_driver_is_refused(shared_instance, backups):
     with pytest.raises(BadRequest):
         backups.request(shared_instance, storage_driver="no-such-driver")
@@ -237,11 +230,7 @@ def test_nothing_else_is_done_to_an_instance_that_is_backed_up(shared_instance, 
         shared_instance.restart()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="trove/backup/models.py:344: the age of a running backup is a difference of a time "
-    "with and one without a zone, so the answer is 500",
-)
+@pytest.mark.server_bug("deleting_a_running_backup_breaks_the_server")
 def test_a_running_backup_is_not_deleted(cloud, shared_instance, backups):
     backup = backups.request(shared_instance)
 

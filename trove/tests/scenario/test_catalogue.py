@@ -3,8 +3,7 @@
 from uuid import uuid4
 
 import pytest
-from keystoneauth1.exceptions import Forbidden as AccessDenied
-from troveclient.exceptions import BadRequest, Forbidden, NotFound
+from troveclient.exceptions import Forbidden, NotFound
 
 from trove.tests.harness import flavors, quotas
 from trove.tests.harness.paging import every
@@ -21,12 +20,7 @@ def test_the_api_tells_its_versions(cloud, target):
     assert (version["id"], version["status"]) == ("v1.0", "CURRENT")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AccessDenied,
-    reason="trove/common/auth.py:59: only addresses that begin with a project are let through, "
-    "so that nobody reaches the version's own (trove/common/api.py:49)",
-)
+@pytest.mark.server_bug("the_version_can_not_be_shown")
 def test_the_api_tells_of_its_one_version(cloud, target):
     version = cloud.connection.session.get(f"{cloud.trove_url}/v1.0/").json()["version"]
 
@@ -82,12 +76,7 @@ def test_an_unknown_datastore_is_not_found(cloud, target):
             ask()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=BadRequest,
-    reason="trove/common/wsgi.py:338: DatastoreVersionNotFound is missing among what is answered "
-    "with 404, so that it is 400",
-)
+@pytest.mark.server_bug("unknown_versions_are_bad_requests")
 def test_an_unknown_version_is_not_found(cloud, datastore):
     versions = cloud.trove.datastore_versions
 
@@ -134,12 +123,7 @@ def test_the_version_may_have_the_volume_types_of_the_cloud(cloud, datastore_ver
     }
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=pytest.fail.Exception,
-    reason="trove/datastore/service.py:94: whether there is such a version is not looked up, "
-    "and all flavors are returned; the same for volume types (line 107)",
-)
+@pytest.mark.server_bug("unknown_versions_have_all_flavors")
 def test_an_unknown_version_has_no_flavors(cloud, datastore):
     with pytest.raises(NotFound):
         cloud.trove.flavors.list_datastore_version_associated_flavors(datastore.name, str(uuid4()))

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 import pytest
-from troveclient.exceptions import BadRequest, HttpNotImplemented, InternalServerError, NotFound
+from troveclient.exceptions import BadRequest, HttpNotImplemented, NotFound
 from troveclient.v1.management import MgmtClusters
 
 from trove.tests.fixtures.applicability import Reason, skip
@@ -49,15 +49,10 @@ def test_there_are_none(cloud, target):
     assert cloud.trove.clusters.list() == []
 
 
+@pytest.mark.server_bug("clusters_are_taken_that_no_guest_can_be_part_of")
 def test_a_cluster_that_no_guest_can_be_part_of_is_refused(create):
-    try:
-        with pytest.raises(HttpNotImplemented, match="^Clusters not supported for "):
-            create({})
-    except BadRequest as believed:
-        pytest.xfail(
-            "trove/common/cfg.py:1436: the API takes clusters of this datastore, though its guest "
-            f"agent has no install_cluster; of a single node it only says: {believed.message}"
-        )
+    with pytest.raises(HttpNotImplemented, match="^Clusters not supported for "):
+        create({})
 
 
 def test_too_few_nodes_are_refused(create, offered):
@@ -90,12 +85,7 @@ def test_a_node_of_an_unknown_flavor_is_refused(create, offered):
         "network_id",
         pytest.param(
             "net-id",
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=InternalServerError,
-                reason="trove/cluster/models.py:678: a network is looked for under the other of "
-                "its two names alone, and then none at all is asked of Neutron",
-            ),
+            marks=pytest.mark.server_bug("networks_of_clusters_have_one_name"),
         ),
     ],
 )

@@ -73,22 +73,14 @@ pytestmark = pytest.mark.instances
             NotFound,
             f"Resource {UNKNOWN} cannot be found.",
             id="configuration",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="trove/instance/models.py:1503: the instance's row is written before the "
-                "configuration group is looked up, and fails on a foreign key: 500",
-            ),
+            marks=pytest.mark.server_bug("unknown_configurations_break_the_server"),
         ),
         pytest.param(
             {"nics": [{"subnet_id": UNKNOWN}]},
             BadRequest,
             f"Subnet {UNKNOWN} could not be found.",
             id="subnet",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="trove/instance/service.py:340: what Neutron says of a subnet that it "
-                "doesn't know is not caught: 500",
-            ),
+            marks=pytest.mark.server_bug("unknown_subnets_break_the_server"),
         ),
     ],
 )

@@ -1,11 +1,17 @@
 """Skips have a reason that is counted."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from trove.tests.common import matrix, release
 from trove.tests.fixtures.applicability import Reason
 
 LACKING = """
+import re
+from pathlib import Path
+
 import pytest
 from trove.tests.fixtures.applicability import Reason, skip
 
@@ -60,6 +66,9 @@ def test_a_type_says_what_is_missing(reason):
 
 
 BUGGY = """
+import re
+from pathlib import Path
+
 import pytest
 
 @pytest.mark.server_bug("reserved_names_are_those_of_mysql")
@@ -85,3 +94,13 @@ def test_bugs_are_of_known_datastores():
     known = set(matrix.load().datastores)
     for bug in release.server_bugs().values():
         assert set(bug.datastores) <= known
+
+
+def test_every_bug_has_a_test_that_shows_it():
+    scenario = Path(release.__file__).parents[1] / "scenario"
+    shown = {
+        name
+        for file in scenario.glob("test_*.py")
+        for name in re.findall(r'server_bug\(\s*"(\w+)"', file.read_text())
+    }
+    assert shown == set(release.server_bugs())
