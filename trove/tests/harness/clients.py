@@ -1,6 +1,6 @@
 """Clients of a cloud: one keystone session for each entry of clouds.yaml.
 
-Nova, Neutron and Glance are spoken to through openstacksdk; Trove through
+Nova, Neutron, Glance and Barbican are spoken to through openstacksdk; Trove through
 python-troveclient on the same session, because the SDK's own database proxy can
 neither create nor restart an instance.
 """
@@ -75,6 +75,16 @@ class Cloud:
     def image(self) -> Any:
         """Glance."""
         return self.connection.image
+
+    @property
+    def key_manager(self) -> Any:
+        """Barbican."""
+        return self.connection.key_manager
+
+    @property
+    def has_key_manager(self) -> bool:
+        """Whether there is one in the catalogue."""
+        return self.connection.has_service("key-manager")
 
     @property
     def project_id(self) -> str:
