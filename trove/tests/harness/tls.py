@@ -5,10 +5,12 @@ the authority's certificate; which clients are let in depends on the mode.
 """
 
 import ipaddress
+import secrets
 import socket
 import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from trove.tests.harness import vault
 from trove.tests.harness.instances import Instance
-from trove.tests.harness.journal import Entry
+from trove.tests.harness.journal import PREFIX, Entry
 from trove.tests.harness.redaction import remember
 from trove.tests.harness.run import Run
 from trove.tests.harness.sql import ClientTls, NoTlsError
@@ -34,7 +36,6 @@ from trove.tests.harness.waiting import wait_for
 
 BUILTIN, BASIC = "builtin", "basic"
 LOOK_INTERVAL = 0.3  # seconds
-NAME = "trove-scenario"  # the authority's
 VALID = timedelta(days=1)  # longer than any run
 CLOCKS_DIFFER = timedelta(hours=1)
 
@@ -107,8 +108,10 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._key = _new_key()
+        # Of its own: of authorities with one name clients can't tell which is meant.
+        self._name = f"{PREFIX}{secrets.token_hex(4)}"
         self._certificate = (
-            _builder(NAME, NAME, self._key)
+            _builder(self._name, self._name, self._key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(self._key, hashes.SHA256())
         )
@@ -116,11 +119,11 @@ class Authority:
     def for_server(self, address: str) -> Certificate:
         """Return a new certificate for a server at an address."""
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-        return self._issue(address, ExtendedKeyUsageOID.SERVER_AUTH, names)
+        return self._issue(address, names)
 
     def for_client(self, user: str) -> Certificate:
         """Return a new certificate for a user of the database."""
-        return self._issue(user, ExtendedKeyUsageOID.CLIENT_AUTH)
+        return self._issue(user, x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]))
 
     def client(self, user: str | None = None) -> ClientTls:
         """Return what a client needs that trusts this authority.
@@ -139,15 +142,9 @@ class Authority:
             self._file(f"{user}.key", key),
         )
 
-    def _issue(
-        self, name: str, purpose: x509.ObjectIdentifier, *more: x509.ExtensionType
-    ) -> Certificate:
+    def _issue(self, name: str, purpose: x509.ExtensionType) -> Certificate:
         key = _new_key()
-        builder = _builder(name, NAME, key).add_extension(
-            x509.ExtendedKeyUsage([purpose]), critical=False
-        )
-        for extension in more:
-            builder = builder.add_extension(extension, critical=False)
+        builder = _builder(name, self._name, key).add_extension(purpose, critical=False)
         return Certificate(builder.sign(self._key, hashes.SHA256()), key, self._certificate)
 
     def _file(self, name: str, content: bytes) -> Path:
@@ -173,8 +170,12 @@ class InstanceTls:
         self._calls = instance.cloud.trove.instances
         self._secrets: list[Entry] = []
         self._changed = False
-        with instance.connected() as connection:
-            self.can_end = connection.can_end_tls
+
+    @cached_property
+    def can_end(self) -> bool:
+        """Whether Trove lets this server go without TLS again."""
+        with self.instance.connected() as connection:
+            return connection.can_end_tls
 
     def new_certificate(self) -> Certificate:
         """Return a new certificate for the instance's address."""

@@ -29,7 +29,7 @@ def make(cloud, journal, kind, name, *, told=True, **attributes):
 
 
 def test_deletes_in_an_order_in_which_nothing_is_in_use(cloud, journal):
-    for kind in ("flavor", "image", "datastore_version", "configuration", "instance"):
+    for kind in ("flavor", "image", "datastore_version", "secret", "configuration", "instance"):
         make(cloud, journal, kind, f"{PREFIX}1-{kind}", image="42")
 
     assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
@@ -37,6 +37,7 @@ def test_deletes_in_an_order_in_which_nothing_is_in_use(cloud, journal):
     assert [call.split()[1] for call in cloud.store.calls()] == [
         "instance",
         "configuration",
+        "secret",
         "datastore_version",
         "image",
         "flavor",
@@ -83,10 +84,12 @@ def test_what_another_version_has_made_is_told_of_and_left(cloud, journal):
 def test_deletes_by_name_where_the_id_was_never_told(cloud, journal):
     make(cloud, journal, "instance", f"{PREFIX}1-db", told=False)
     make(cloud, journal, "datastore_version", "9.7", told=False, image="ours")
+    make(cloud, journal, "secret", f"{PREFIX}1-bundle", told=False)
 
     assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
 
-    assert cloud.store.all("instance") == cloud.store.all("datastore_version") == []
+    for kind in ("instance", "datastore_version", "secret"):
+        assert cloud.store.all(kind) == []
 
 
 def test_touches_nothing_else(cloud, journal):
