@@ -113,15 +113,19 @@ class Consoles:
         return lines
 
     def _read(self, instance: Instance) -> str:
-        """Return the console of a server; of one that has none at the moment, nothing."""
+        """Return the console of a server; of one that has none yet, or at the moment, nothing."""
         try:
             server = self._servers.get(instance.id) or self._server(instance)
+            if server is None:
+                return ""
             answer = self._admin.compute.get_server_console_output(server)
         except (sdk_errors.NotFoundException, sdk_errors.ConflictException):
             return ""
         return answer["output"] if isinstance(answer, dict) else str(answer)
 
-    def _server(self, instance: Instance) -> str:
+    def _server(self, instance: Instance) -> str | None:
         shown = self._admin.trove.mgmt_instances.show(instance.id).to_dict()
+        if not shown["server"]:
+            return None
         self._servers[instance.id] = shown["server"]["id"]
         return self._servers[instance.id]

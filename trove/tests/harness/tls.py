@@ -31,7 +31,7 @@ from trove.tests.harness.instances import Instance
 from trove.tests.harness.journal import PREFIX, Entry
 from trove.tests.harness.redaction import remember
 from trove.tests.harness.run import Run
-from trove.tests.harness.sql import ClientTls, NoTlsError
+from trove.tests.harness.sql import CannotConnectError, ClientTls, NoTlsError
 from trove.tests.harness.waiting import wait_for
 
 BUILTIN, BASIC = "builtin", "basic"
@@ -170,6 +170,7 @@ class InstanceTls:
         self._calls = instance.cloud.trove.instances
         self._secrets: list[Entry] = []
         self._changed = False
+        self._waits_for_restart = False
 
     @cached_property
     def can_end(self) -> bool:
@@ -209,7 +210,14 @@ class InstanceTls:
             with context.wrap_socket(raw) as encrypted:
                 return x509.load_der_x509_certificate(encrypted.getpeercert(binary_form=True))
 
-    def enable(self, mode: str, certificate: Certificate, passphrase: str | None = None) -> None:
+    def enable(
+        self,
+        mode: str,
+        certificate: Certificate,
+        passphrase: str | None = None,
+        *,
+        restart: bool = True,
+    ) -> None:
         """Have the server show a certificate, and let clients in as a mode says.
 
         Args:
@@ -217,6 +225,8 @@ class InstanceTls:
                 those that show a certificate.
             certificate: the server's; a new one, since that tells when all is done.
             passphrase: what its bundle is to be encrypted with.
+            restart: whether to restart a server that needs that for the certificate; the
+                mode doesn't.
 
         Raises:
             WaitTimeoutError: the server doesn't show it.
@@ -224,11 +234,15 @@ class InstanceTls:
         bundle = self.store("bundle", certificate.bundle(passphrase))
         key = self.store("passphrase", passphrase.encode()) if passphrase else None
         self._do("ssl_enable", mode, bundle, password_ref=key)
-        self.wait_until_served(certificate)
+        if restart:
+            self._restart()
+        if not self._waits_for_restart:
+            self.wait_until_served(certificate)
 
     def roll_back(self) -> None:
         """Have it as it was before the last change."""
         self._do("ssl_rollback")
+        self._restart()
 
     def disable(self) -> None:
         """Have the server do without TLS.
@@ -237,6 +251,7 @@ class InstanceTls:
             WaitTimeoutError: it goes on to offer it.
         """
         self._do("ssl_disable")
+        self._restart()
         self.wait_until_served(None)
 
     def wait_until_served(self, certificate: Certificate | None) -> None:
@@ -250,7 +265,7 @@ class InstanceTls:
             f"{self.instance.name} " + ("shows its certificate" if wanted else "has no TLS"),
             self.instance.timeouts.change,
             interval=LOOK_INTERVAL,
-            ignoring=(OSError,),
+            ignoring=(CannotConnectError, OSError),
         )
 
     def store(self, what: str, content: bytes) -> str:
@@ -263,19 +278,25 @@ class InstanceTls:
 
     def restore(self) -> None:
         """Let all clients in again, end TLS where that can be, and delete the secrets."""
-        if self._changed and not self._is_as_at_first():
-            # Only by this do those come in again whom another mode keeps out.
-            self.enable(BASIC, self.new_certificate())
-            if self.can_end:
-                self.disable()
+        if self._changed:
+            mode = self.show()["mode"]
+            if mode not in (BUILTIN, BASIC) or not self.instance.accepts(self.instance.login):
+                # Nothing else lets those in again whom another mode keeps out.
+                mode = BASIC
+                self.enable(mode, self.new_certificate(), restart=False)
+            if mode != BUILTIN and self.can_end:
+                self._do("ssl_disable")
+            self._restart()
         for secret in self._secrets:
             vault.delete(self.instance.cloud, secret.id)
             self._run.journal.closed(secret)
 
-    def _is_as_at_first(self) -> bool:
-        return self.show()["mode"] == BUILTIN and self.instance.accepts(self.instance.login)
-
     def _do(self, action: str, *args: Any, **kwargs: Any) -> None:
         self._changed = True
-        if getattr(self._calls, action)(self.instance.id, *args, **kwargs)["restart_required"]:
+        answer = getattr(self._calls, action)(self.instance.id, *args, **kwargs)
+        self._waits_for_restart |= answer["restart_required"]
+
+    def _restart(self) -> None:
+        if self._waits_for_restart:
             self.instance.restart()
+            self._waits_for_restart = False

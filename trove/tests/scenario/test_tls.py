@@ -13,6 +13,8 @@ from trove.tests.harness.tls import Authority
 
 pytestmark = pytest.mark.tls
 
+NO_END = "Trove ends no TLS of MySQL 8.0 and later"
+
 
 def test_at_first_no_certificate_is_the_owners(shared_tls):
     shown = shared_tls.show()
@@ -22,8 +24,21 @@ def test_at_first_no_certificate_is_the_owners(shared_tls):
     assert shared_tls.told() in (None, shared_tls.served())
 
 
+@pytest.mark.server_bug("first_tls_is_not_rolled_back")
+def test_rolled_back_the_first_change_leaves_nothing(tls):
+    before = tls.show()
+    if before["mode"] != "builtin":
+        skip(Reason.NOT_SUPPORTED_BY_SERVER, f"{NO_END}, so no other change will be its first")
+    tls.enable("basic", tls.new_certificate(), restart=False)
+
+    tls.roll_back()
+
+    assert tls.show() == before
+
+
 def test_clients_trust_the_certificate_of_the_owner_and_its_successor(tls, tmp_path):
     certificate, successor = tls.new_certificate(), tls.new_certificate()
+    client, stranger = tls.authority.client(), Authority(tmp_path).client()
 
     tls.enable("basic", certificate, passphrase=new_password())
 
@@ -32,16 +47,15 @@ def test_clients_trust_the_certificate_of_the_owner_and_its_successor(tls, tmp_p
     assert shown["certificate"]["cn"] == tls.instance.address
     assert shown["certificate"]["san"] == [f"IP Address:{tls.instance.address}"]
     assert tls.told() == tls.served() == certificate.x509
-    with tls.instance.connected(tls=tls.authority.client()) as connection:
+    with tls.instance.connected(tls=client) as connection:
         assert connection.encrypted
-    stranger = Authority(tmp_path)
-    with pytest.raises(UntrustedServerError), tls.instance.connected(tls=stranger.client()):
+    with pytest.raises(UntrustedServerError), tls.instance.connected(tls=stranger):
         pass
 
     tls.enable("basic", successor)
-    with tls.instance.connected(tls=tls.authority.client()) as connection:
+    with tls.instance.connected(tls=client) as connection:
         assert connection.encrypted
-    assert tls.told() == successor.x509
+    assert tls.told() == tls.served() == successor.x509
 
     tls.roll_back()
     tls.wait_until_served(certificate)
@@ -49,12 +63,19 @@ def test_clients_trust_the_certificate_of_the_owner_and_its_successor(tls, tmp_p
 
 
 @pytest.mark.server_bug("basic_mode_demands_tls")
-def test_in_basic_mode_clients_choose(tls):
+def test_in_basic_mode_clients_choose_until_tls_ends(tls):
     tls.enable("basic", tls.new_certificate())
 
     for encrypted in (True, False):
         with tls.instance.connected(encrypted=encrypted) as connection:
             assert connection.encrypted == encrypted
+
+    if not tls.can_end:
+        skip(Reason.NOT_SUPPORTED_BY_SERVER, NO_END)
+    tls.disable()
+    assert tls.show()["mode"] == "builtin"
+    with tls.instance.connected() as connection:
+        assert not connection.encrypted
 
 
 def test_more_is_asked_of_clients_mode_by_mode(tls):
@@ -78,7 +99,7 @@ def test_more_is_asked_of_clients_mode_by_mode(tls):
 
 @pytest.mark.server_bug("users_made_later_need_no_tls")
 def test_users_made_later_need_tls_as_well(tls):
-    tls.enable("enforced", tls.new_certificate())
+    tls.enable("enforced", tls.new_certificate(), restart=False)
 
     later = tls.instance.create_user("later")
 
@@ -86,33 +107,11 @@ def test_users_made_later_need_tls_as_well(tls):
         pass
 
 
-@pytest.mark.server_bug("first_tls_is_not_rolled_back")
-def test_rolled_back_the_first_change_leaves_nothing(tls):
-    before = tls.show()
-
-    tls.enable("basic", tls.new_certificate())
-    tls.roll_back()
-
-    assert tls.show() == before
-
-
-def test_without_tls_clients_come_in_clear(tls):
-    if not tls.can_end:
-        skip(Reason.NOT_SUPPORTED_BY_SERVER, "Trove ends no TLS of MySQL 8.0 and later")
-    tls.enable("basic", tls.new_certificate())
-
-    tls.disable()
-
-    assert tls.show()["mode"] == "builtin"
-    with tls.instance.connected() as connection:
-        assert not connection.encrypted
-
-
 @pytest.mark.server_bug("without_tls_enforced_clients_are_locked_out")
 def test_without_tls_clients_come_in_clear_that_had_to_use_it(tls):
     if not tls.can_end:
-        skip(Reason.NOT_SUPPORTED_BY_SERVER, "Trove ends no TLS of MySQL 8.0 and later")
-    tls.enable("enforced", tls.new_certificate())
+        skip(Reason.NOT_SUPPORTED_BY_SERVER, NO_END)
+    tls.enable("enforced", tls.new_certificate(), restart=False)
 
     tls.disable()
 
@@ -123,7 +122,7 @@ def test_without_tls_clients_come_in_clear_that_had_to_use_it(tls):
 @pytest.mark.server_bug("tls_ends_with_a_configuration")
 def test_a_certificate_outlives_a_configuration_group(tls):
     instance, certificate = tls.instance, tls.new_certificate()
-    tls.enable("basic", certificate)
+    tls.enable("basic", certificate, restart=False)
 
     instance.attach(instance.create_configuration({}))
     instance.detach()

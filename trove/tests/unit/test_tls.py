@@ -214,7 +214,24 @@ def test_restored_it_lets_all_in_and_has_no_tls(tls, database):
 
     tls.restore()
 
-    assert database.calls == ["enable basic", "restart", "disable", "restart"]
+    assert database.calls == ["enable basic", "disable", "restart"]
+
+
+def test_a_restart_can_wait_until_it_is_restored(tls, database):
+    tls.enable("basic", tls.new_certificate(), restart=False)
+
+    tls.restore()
+
+    assert database.calls == ["enable basic", "disable", "restart"]
+
+
+def test_rolled_back_to_the_beginning_there_is_nothing_left_to_do(tls, database):
+    tls.roll_back()
+    database.calls.clear()
+
+    tls.restore()
+
+    assert database.calls == []
 
 
 def test_who_is_locked_out_comes_in_again(tls, database):
@@ -224,7 +241,7 @@ def test_who_is_locked_out_comes_in_again(tls, database):
 
     tls.restore()
 
-    assert database.calls == ["enable basic", "restart", "disable", "restart"]
+    assert database.calls == ["enable basic", "disable", "restart"]
 
 
 def test_where_tls_can_not_end_it_stays(tls, database):
