@@ -99,7 +99,7 @@ def test_more_is_asked_of_clients_mode_by_mode(tls):
 
 @pytest.mark.server_bug("users_made_later_need_no_tls")
 def test_users_made_later_need_tls_as_well(tls):
-    tls.enable("enforced", tls.new_certificate(), restart=False)
+    tls.enable("enforced", tls.new_certificate())
 
     later = tls.instance.create_user("later")
 
