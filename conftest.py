@@ -16,6 +16,7 @@ pytest_plugins = (
     "trove.tests.fixtures.networks",
     "trove.tests.fixtures.datastores",
     "trove.tests.fixtures.instances",
+    "trove.tests.fixtures.tls",
     "trove.tests.fixtures.guest_health",
     "trove.tests.fixtures.neighbours",
     "trove.tests.fixtures.backups",

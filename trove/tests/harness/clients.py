@@ -1,6 +1,6 @@
 """Clients of a cloud: one keystone session for each entry of clouds.yaml.
 
-Nova, Neutron and Glance are spoken to through openstacksdk; Trove through
+Nova, Neutron, Glance and Barbican are spoken to through openstacksdk; Trove through
 python-troveclient on the same session, because the SDK's own database proxy can
 neither create nor restart an instance.
 """
@@ -95,6 +95,16 @@ class Cloud:
     def trove_url(self) -> str:
         """Where Trove's API is, without a version or a project."""
         return self.connection.database.get_endpoint().partition("/v1.0")[0]
+
+    @property
+    def key_manager(self) -> Any:
+        """Barbican."""
+        return self.connection.key_manager
+
+    @property
+    def has_key_manager(self) -> bool:
+        """Whether there is one in the catalogue."""
+        return self.connection.has_service("key-manager")
 
     @property
     def project_id(self) -> str:

@@ -115,7 +115,7 @@ class Consoles:
         return lines
 
     def _read(self, instance: Instance) -> str:
-        """Return the console of a server; of one that has none at the moment, nothing."""
+        """Return the console of a server; of one that has none yet, or at the moment, nothing."""
         try:
             if server := self._server(instance):
                 answer = self._admin.compute.get_server_console_output(server)

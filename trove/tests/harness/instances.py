@@ -26,6 +26,7 @@ from trove.tests.harness.run import Run
 from trove.tests.harness.sql import (
     AccessRefusedError,
     CannotConnectError,
+    ClientTls,
     Connection,
     Dialect,
     Login,
@@ -687,6 +688,7 @@ class Instance:
         database: str | None = None,
         *,
         encrypted: bool | None = None,
+        tls: ClientTls | None = None,
     ) -> Iterator[Connection]:
         """Log in over the network, as soon as the database takes a connection.
 
@@ -694,12 +696,14 @@ class Instance:
             login: who logs in, by default the user that the instance was created with.
             database: the database it is about.
             encrypted: whether over TLS; None for "if the server can".
+            tls: talk over TLS alone, and only to the server that the certificate is for.
 
         Raises:
             AccessRefusedError: the database refuses the login.
+            UntrustedServerError: it is not the one that its certificate is to prove.
             WaitTimeoutError: it takes none.
         """
-        server = Server(self.address, self.spec.port, self.timeouts.connect, encrypted)
+        server = Server(self.address, self.spec.port, self.timeouts.connect, encrypted, tls)
         with ExitStack() as stack:
             yield wait_for(
                 lambda: stack.enter_context(

@@ -1,13 +1,16 @@
 """How to talk to each kind of database, as any application would."""
 
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
 import pymysql
-from pymysql.constants import ER
+from pymysql.constants import CLIENT, ER
 
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.redaction import redact
@@ -25,12 +28,35 @@ class CannotConnectError(Exception):
     """Nothing that speaks the database's language answers."""
 
 
+class NoTlsError(CannotConnectError):
+    """The server speaks its language in clear alone."""
+
+
+class UntrustedServerError(Exception):
+    """The server's certificate is not one that the client trusts."""
+
+
 @dataclass(frozen=True)
 class Login:
     """A database user; the password is in no ``repr``."""
 
     user: str
     password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ClientTls:
+    """What a client needs to know its server, and to be known, over TLS.
+
+    Attributes:
+        authority: file with the certificate of the authority that vouches for servers.
+        certificate: file with the certificate that the client shows, if any.
+        key: file with the key of that.
+    """
+
+    authority: Path
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -42,12 +68,14 @@ class Server:
         port: its TCP port.
         timeout: seconds that it gets for an answer.
         encrypted: whether to talk over TLS; None for "if the server can".
+        tls: talk over TLS alone, and only to the server that the certificate is for.
     """
 
     host: str
     port: int
     timeout: float
     encrypted: bool | None = None
+    tls: ClientTls | None = None
 
 
 class Connection(Protocol):
@@ -65,6 +93,10 @@ class Connection(Protocol):
     @property
     def encrypted(self) -> bool:
         """Whether the server sees this connection as one over TLS."""
+
+    @property
+    def can_end_tls(self) -> bool:
+        """Whether Trove lets a server of this kind go without TLS again."""
 
 
 class Dialect(Protocol):
@@ -93,6 +125,15 @@ class Dialect(Protocol):
         Raises:
             AccessRefusedError: the login, or the database, is refused.
             CannotConnectError: nothing answers in the server's time.
+            UntrustedServerError: the server is not the one that its certificate is to prove.
+        """
+
+    def start_tls(self, connection: socket.socket) -> None:
+        """Ask a server, as the first thing on a connection, to go on over TLS.
+
+        Raises:
+            NoTlsError: it can't.
+            CannotConnectError: it says something else.
         """
 
 
@@ -119,9 +160,25 @@ class _MySQLConnection:
     def encrypted(self) -> bool:
         return bool(self.rows("SHOW SESSION STATUS LIKE 'Ssl_cipher'")[0][1])
 
+    @property
+    def can_end_tls(self) -> bool:
+        # Passwords of MySQL 8.0 and later are sent over TLS.
+        return "MariaDB" in self.run("SELECT VERSION()")
+
 
 # Unasked PyMySQL encrypts where it can; this lets it do nothing else.
-_MYSQL_TLS = {"verify_mode": False, "check_hostname": False}
+_MYSQL_ENCRYPTED = {"verify_mode": False, "check_hostname": False}
+_MYSQL_GREETING = b"\x0a"  # the version of the protocol
+_MYSQL_PACKET_BYTES = 2**24 - 1
+_MYSQL_UTF8 = 45
+
+
+def _mysql_tls(server: Server) -> dict[str, Any] | None:
+    """Return PyMySQL's settings for TLS."""
+    if tls := server.tls:
+        files = {"ca": tls.authority, "cert": tls.certificate, "key": tls.key}
+        return {name: str(file) for name, file in files.items() if file}
+    return _MYSQL_ENCRYPTED if server.encrypted else None
 
 
 class MySQL:
@@ -151,12 +208,27 @@ class MySQL:
                 write_timeout=server.timeout,
                 autocommit=True,
                 ssl_disabled=server.encrypted is False,
-                ssl=_MYSQL_TLS if server.encrypted else None,
+                ssl=_mysql_tls(server),
             )
         try:
             yield _MySQLConnection(raw)
         finally:
             raw.close()
+
+    def start_tls(self, connection: socket.socket) -> None:
+        """See ``Dialect``; the server begins, with a greeting that says what it can."""
+        with connection.makefile("rb") as incoming:
+            length = int.from_bytes(incoming.read(4)[:3], "little")
+            greeting = incoming.read(length)
+        if not greeting.startswith(_MYSQL_GREETING):
+            raise CannotConnectError(f"The server says {greeting!r}.")
+        # Behind the version come a number, half of a challenge and the first capabilities.
+        (capabilities,) = struct.unpack_from("<H", greeting, greeting.index(b"\0", 1) + 14)
+        if not capabilities & CLIENT.SSL:
+            raise NoTlsError("The server has no TLS.")
+        flags = CLIENT.SSL | CLIENT.PROTOCOL_41 | CLIENT.SECURE_CONNECTION
+        request = struct.pack("<IIB23x", flags, _MYSQL_PACKET_BYTES, _MYSQL_UTF8)
+        connection.sendall(len(request).to_bytes(3, "little") + b"\1" + request)
 
 
 _MYSQL_REFUSALS = {
@@ -180,6 +252,7 @@ def _mysql_errors() -> Iterator[None]:
         yield
     except pymysql.err.MySQLError as error:
         code = error.args[0] if error.args else None
+        _check_trust(str(error))
         # PyMySQL's tracebacks hold the password as an argument: cut them off.
         if code in _MYSQL_REFUSALS:
             raise AccessRefusedError(redact(str(error.args[1]))) from None
@@ -190,6 +263,12 @@ def _mysql_errors() -> Iterator[None]:
         raise
     except OSError as error:
         raise CannotConnectError(str(error)) from None
+
+
+def _check_trust(text: str) -> None:
+    """Raise ``UntrustedServerError`` if that is what a client library says."""
+    if "certificate verify failed" in text or "does not match host name" in text:
+        raise UntrustedServerError(redact(text)) from None
 
 
 class _PostgreSQLConnection:
@@ -215,8 +294,25 @@ class _PostgreSQLConnection:
     def encrypted(self) -> bool:
         return self.run("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
 
+    @property
+    def can_end_tls(self) -> bool:
+        return True
+
 
 _POSTGRESQL_TLS = {None: "prefer", True: "require", False: "disable"}
+_POSTGRESQL_TLS_REQUEST = struct.pack("!II", 8, 80877103)
+
+
+def _postgresql_tls(server: Server) -> dict[str, Any]:
+    """Return libpq's settings for TLS; it is not to look for files of its own."""
+    if tls := server.tls:
+        return {
+            "sslmode": "verify-full",
+            "sslrootcert": str(tls.authority),
+            "sslcert": str(tls.certificate or ""),
+            "sslkey": str(tls.key or ""),
+        }
+    return {"sslmode": _POSTGRESQL_TLS[server.encrypted]}
 
 
 class PostgreSQL:
@@ -242,16 +338,22 @@ class PostgreSQL:
                 user=login.user,
                 password=login.password,
                 dbname=database or self.reserved_database,
-                sslmode=_POSTGRESQL_TLS[server.encrypted],
                 connect_timeout=max(1, int(server.timeout)),
                 tcp_user_timeout=milliseconds,
                 options=f"-c statement_timeout={milliseconds}",
                 autocommit=True,
+                **_postgresql_tls(server),
             )
         try:
             yield _PostgreSQLConnection(raw)
         finally:
             raw.close()
+
+    def start_tls(self, connection: socket.socket) -> None:
+        """See ``Dialect``; the server answers with one letter."""
+        connection.sendall(_POSTGRESQL_TLS_REQUEST)
+        if connection.recv(1) != b"S":
+            raise NoTlsError("The server has no TLS.")
 
 
 # Classes of SQLSTATE, or whole ones. A server that is starting, ending or overloaded
@@ -270,6 +372,7 @@ def _postgresql_errors() -> Iterator[None]:
         yield
     except psycopg.Error as error:
         text, state = redact(str(error)), error.sqlstate or ""
+        _check_trust(text)
         if state.startswith(_POSTGRESQL_REFUSALS):
             raise AccessRefusedError(text) from None
         if state == _POSTGRESQL_READ_ONLY:

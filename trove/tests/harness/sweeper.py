@@ -13,7 +13,7 @@ from openstack import exceptions as sdk_errors
 from troveclient import exceptions as trove_errors
 
 from trove.tests.common import progress
-from trove.tests.harness import object_store
+from trove.tests.harness import object_store, vault
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.journal import PREFIX, Entry, Journal
 from trove.tests.harness.paging import every
@@ -243,6 +243,11 @@ def _kinds(user: Cloud, admin: Cloud, timeouts: Timeouts) -> dict[str, Kind]:
             lambda: every(trove.configurations.list),
             trove.configurations.get,
             trove.configurations.delete,
+        ),
+        "secret": Kind(
+            lambda: vault.stored(user),
+            lambda id: vault.look_up(user, id),
+            lambda id: vault.delete(user, id),
         ),
         "datastore_version": Kind(
             lambda: every(versions.list),

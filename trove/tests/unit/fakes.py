@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
+import requests
 from openstack import exceptions as sdk_errors
 from troveclient import exceptions as trove_errors
 
@@ -164,8 +165,44 @@ class Strategies:
         self._containers.pop(instance_id, None)
 
 
+class FakeKeyManager:
+    """Barbican, behind the calls that the harness makes; its secrets have addresses.
+
+    Args:
+        secrets: those that there are.
+    """
+
+    def __init__(self, secrets: Collection) -> None:
+        self._secrets = secrets
+
+    def create_secret(self, name: str, **content: str) -> Resource:
+        """Add one."""
+        return self._shown(self._secrets.create(name, **content))
+
+    def secrets(self) -> list[Resource]:
+        """Return all."""
+        return [self._shown(each) for each in self._secrets.list()]
+
+    def get(self, path: str) -> requests.Response:
+        """Answer a request for what is at a path."""
+        response = requests.Response()
+        known = {f"/secrets/{each.id}" for each in self._secrets.list()}
+        response.status_code = 200 if path in known else 404
+        return response
+
+    def delete_secret(self, id: str, *, ignore_missing: bool) -> None:
+        """Remove one."""
+        assert not ignore_missing
+        self._secrets.delete(id)
+
+    def _shown(self, secret: Resource) -> Resource:
+        return Resource(
+            secret_id=secret.id, secret_ref=f"https://fake/secrets/{secret.id}", name=secret.name
+        )
+
+
 class FakeCloud:
-    """A cloud with what the harness uses of Trove, Nova, Neutron, Glance, Swift and Keystone."""
+    """A cloud with what the harness uses of OpenStack's services."""
 
     def __init__(self, folder: Path, name: str = "fake") -> None:
         self.store = Store(folder)
@@ -195,6 +232,8 @@ class FakeCloud:
             datastores=self._trove("datastore"),
         )
         self.object_store = ObjectStore(self.store)
+        self.has_key_manager = True
+        self.key_manager = FakeKeyManager(self._sdk("secret"))
         images, flavors = self._sdk("image"), self._sdk("flavor")
         self.image = SimpleNamespace(
             images=images.list, get_image=images.get, delete_image=images.delete

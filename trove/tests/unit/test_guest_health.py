@@ -103,6 +103,12 @@ def test_a_guest_without_console_tells_of_nothing(consoles, instance, error):
     assert looked_at.errors(instance) == []
 
 
+def test_a_guest_whose_server_is_still_to_come_has_told_nothing(consoles, instance):
+    looked_at = consoles()
+    looked_at._admin.trove.mgmt_instances.show = lambda _: Resource(server=None)
+    assert looked_at.errors(instance) == []
+
+
 def test_what_is_expected_has_a_reason():
     for each in guest_health.expected(EXPECTED):
         assert each.why

@@ -1,6 +1,10 @@
+import socket
+from pathlib import Path
+
 import psycopg
 import pymysql
 import pytest
+from pymysql.constants import CLIENT
 
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import sql
@@ -249,3 +253,111 @@ def test_an_unknown_driver():
         ScenarioError, match="no SQL dialect for driver 'x'; known are: psycopg, pymysql"
     ):
         sql.dialect("x")
+
+
+class TestTls:
+    TLS = sql.ClientTls(Path("ca.crt"), Path("me.crt"), Path("me.key"))
+
+    @pytest.fixture
+    def how(self, monkeypatch):
+        """Return how a driver is told to connect."""
+
+        def ask(driver, **server):
+            told = {}
+
+            def pretend(**how):
+                told.update(how)
+                return Server()
+
+            module = {"pymysql": pymysql, "psycopg": psycopg}[driver]
+            monkeypatch.setattr(module, "connect", pretend)
+            where = sql.Server("db", 1, 5, **server)
+            with sql.dialect(driver).connect(where, sql.Login("demo", "s3cret"), None):
+                return told
+
+        return ask
+
+    def test_mysql_is_told_whom_to_trust_and_what_to_show(self, how):
+        files = {"ca": "ca.crt", "cert": "me.crt", "key": "me.key"}
+        assert how("pymysql", tls=self.TLS)["ssl"] == files
+        assert how("pymysql", tls=sql.ClientTls(Path("ca.crt")))["ssl"] == {"ca": "ca.crt"}
+
+    def test_postgresql_is_told_whom_to_trust_and_what_to_show(self, how):
+        told = how("psycopg", tls=self.TLS)
+        assert (told["sslmode"], told["sslrootcert"]) == ("verify-full", "ca.crt")
+        assert (told["sslcert"], told["sslkey"]) == ("me.crt", "me.key")
+
+    def test_without_them_nobody_is_verified(self, how):
+        assert how("psycopg", encrypted=True)["sslmode"] == "require"
+        assert how("psycopg", encrypted=False)["sslmode"] == "disable"
+        assert how("pymysql", encrypted=False)["ssl_disabled"]
+        assert not how("pymysql", encrypted=True)["ssl"]["verify_mode"]
+
+    @pytest.mark.parametrize(
+        "said",
+        ["certificate verify failed", 'certificate for "a" does not match host name "b"'],
+    )
+    def test_an_untrusted_server_is_told_from_no_connection(self, mysql, postgresql, said):
+        with (
+            pytest.raises(sql.UntrustedServerError),
+            mysql(pymysql.err.OperationalError(2003, said)),
+        ):
+            pass
+        with pytest.raises(sql.UntrustedServerError), postgresql(psycopg.OperationalError(said)):
+            pass
+
+    @pytest.mark.parametrize(
+        ("version", "can"), [("9.7.0", False), ("11.8.9-MariaDB-0+deb13u1", True)]
+    )
+    def test_only_mysql_itself_keeps_its_tls(self, mysql, version, can):
+        with mysql(Server(select=(version,))) as connection:
+            assert connection.can_end_tls is can
+
+
+def greeting(capabilities):
+    """Return what a MySQL server says first."""
+    said = b"\x0a9.7.0\0" + bytes(13) + capabilities.to_bytes(2, "little") + bytes(20)
+    return len(said).to_bytes(3, "little") + b"\0" + said
+
+
+class TestStartOfTls:
+    @pytest.fixture
+    def ends(self):
+        """Return both ends of a connection."""
+        here, there = socket.socketpair()
+        with here, there:
+            yield here, there
+
+    def test_mysql_is_asked_in_answer_to_its_greeting(self, ends):
+        here, there = ends
+        there.sendall(greeting(CLIENT.SSL))
+
+        sql.dialect("pymysql").start_tls(here)
+
+        asked = there.recv(100)
+        assert asked[:4] == b"\x20\0\0\1"
+        assert int.from_bytes(asked[4:8], "little") & CLIENT.SSL
+        assert len(asked) == 36
+
+    def test_postgresql_is_asked_first(self, ends):
+        here, there = ends
+        there.sendall(b"S")
+
+        sql.dialect("psycopg").start_tls(here)
+
+        assert there.recv(100) == b"\0\0\0\x08\x04\xd2\x16\x2f"
+
+    @pytest.mark.parametrize(("driver", "answer"), [("pymysql", greeting(0)), ("psycopg", b"N")])
+    def test_a_server_without_tls(self, ends, driver, answer):
+        here, there = ends
+        there.sendall(answer)
+
+        with pytest.raises(sql.NoTlsError):
+            sql.dialect(driver).start_tls(here)
+
+    def test_a_mysql_that_greets_nobody(self, ends):
+        here, there = ends
+        there.sendall(b"\4\0\0\0\xff\x69\x04!")
+
+        with pytest.raises(sql.CannotConnectError, match="says"):
+            sql.dialect("pymysql").start_tls(here)

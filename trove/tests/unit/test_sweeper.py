@@ -33,6 +33,7 @@ def test_deletes_in_an_order_in_which_nothing_is_in_use(cloud, journal):
         "instance",
         "module",
         "configuration",
+        "secret",
         "datastore_version",
         "datastore",
         "image",
@@ -79,10 +80,12 @@ def test_a_source_that_was_promoted_is_deleted_after_its_replicas(cloud, journal
 def test_deletes_by_name_where_the_id_was_never_told(cloud, journal):
     make(cloud, journal, "instance", f"{PREFIX}1-db", told=False)
     make(cloud, journal, "datastore_version", "9.7", told=False, image="ours")
+    make(cloud, journal, "secret", f"{PREFIX}1-bundle", told=False)
 
     assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
 
-    assert cloud.store.all("instance") == cloud.store.all("datastore_version") == []
+    for kind in ("instance", "datastore_version", "secret"):
+        assert cloud.store.all(kind) == []
 
 
 def test_instances_and_their_backups_go_together_the_newest_first(cloud, journal):
