@@ -17,7 +17,8 @@ class Timeouts:
         gone: a deleted instance is no longer known.
         restart: a restarted instance is healthy again.
         resize: an instance is healthy on its new flavor or with its larger volume.
-        backup: a backup is complete.
+        backup: a backup is complete; PostgreSQL's begins with a checkpoint that is spread
+            over up to four and a half minutes.
         change: what the API accepted to do on the guest has been done.
         login: a database that should take a login takes it.
         connect: one attempt at a connection.
@@ -28,7 +29,7 @@ class Timeouts:
     gone: float = 300
     restart: float = 300
     resize: float = 900
-    backup: float = 300
+    backup: float = 600
     change: float = 60
     login: float = 60
     connect: float = 15
