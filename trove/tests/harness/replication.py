@@ -40,11 +40,17 @@ class ReplicationGroup:
         dead = self.source
         dead.cloud.trove.instances.eject_replica_source(dead.id)
         survivors = list(self.replicas)
+
+        def look() -> State:
+            failed = [each.status for each in survivors if each.status in FAILING]
+            return State(failed[0] if failed else "EJECT", self._heir(survivors) is not None)
+
         wait_for(
-            lambda: self._heir(survivors) is not None,
+            look,
             f"a replica of {dead.name} has taken its place",
             self._timeouts.failover,
             interval=LOOK_INTERVAL,
+            failing=FAILING,
         )
         self._settle(self._heir(survivors), survivors)
         return dead
