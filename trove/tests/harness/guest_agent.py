@@ -153,7 +153,11 @@ def files(target: Target, ram_mb: int) -> dict[str, str]:
     ours = release.TEMPLATES / target.datastore.name / target.version.name / "config.template"
     if not ours.exists():
         return store.files
-    template = jinja2.Template(ours.read_text())
+    # The server's own one, which ours may include, isn't here.
+    includes = {f"{target.datastore.name}/config.template": store.files[store.settings_file]}
+    # A configuration file is no HTML.
+    environment = jinja2.Environment(loader=jinja2.DictLoader(includes))  # noqa: S701
+    template = environment.from_string(ours.read_text())
     return store.files | {store.settings_file: template.render(flavor={"ram": ram_mb}, server_id=1)}
 
 

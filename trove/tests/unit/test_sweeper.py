@@ -132,16 +132,6 @@ def test_a_version_that_trove_calls_a_bad_request_is_gone(cloud, journal):
     assert journal.open_entries() == []
 
 
-def test_what_is_of_no_known_kind_is_told_and_left_to_who_knows_it(cloud, journal):
-    make(cloud, journal, "instance", f"{PREFIX}1-db")
-    journal.creating("spaceship", f"{PREFIX}1-lander")
-
-    (problem,) = sweeper.sweep(journal, cloud, cloud, TIMEOUTS)
-
-    assert problem.startswith(f"spaceship {PREFIX}1-lander (no id): nothing here knows")
-    assert [entry.kind for entry in journal.open_entries()] == ["spaceship"]
-
-
 def test_one_resource_is_removed_alone(cloud, journal):
     spare = make(cloud, journal, "datastore", f"{PREFIX}1-spare", told=False)
     other = make(cloud, journal, "datastore", f"{PREFIX}1-other")
