@@ -6,6 +6,7 @@ lose it. A row that was under way when a connection broke may be there or not.
 
 import hashlib
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ from contextlib import contextmanager
 
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.instances import Instance
-from trove.tests.harness.sql import AccessRefusedError, CannotConnectError, Connection
+from trove.tests.harness.sql import Connection
 from trove.tests.harness.waiting import wait_for
+
+log = logging.getLogger(__name__)
 
 PAUSE = 0.02  # seconds between two rows of a writer; more of them tell no more
 LONGEST_START = 120.0  # seconds until the first row; a login may take its time
@@ -151,8 +154,10 @@ class Workload:
                 with self.instance.connected(database=self.instance.database) as connection:
                     while not ended.wait(PAUSE):
                         self._write_one(connection)
-            except (CannotConnectError, AccessRefusedError, ScenarioError):
-                # Whatever is done to the instance meanwhile may break connections.
+            except Exception:
+                # Whatever is done to the instance meanwhile may break connections, and
+                # each driver has errors of its own for that. Nothing was acknowledged.
+                log.debug("a writer of %s begins anew", self.table, exc_info=True)
                 time.sleep(RETRY)
 
     def _write_one(self, connection: Connection) -> None:

@@ -116,7 +116,8 @@ def test_a_stopped_database_is_back_after_a_restart(admin_cloud, shared_instance
     workload.write()
 
     admin_cloud.trove.mgmt_instances.stop(shared_instance.id)
-    shared_instance.wait_until("SHUTDOWN")
+    # The guest agent reports once a minute.
+    shared_instance.wait_until("SHUTDOWN", shared_instance.timeouts.restart)
 
     shared_instance.restart()
     workload.verify()

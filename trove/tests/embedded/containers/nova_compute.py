@@ -4,6 +4,7 @@ In some places nova takes every guest for a virtual machine; there its driver is
 corrected, for as long as this process runs.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ from xml.etree import ElementTree
 # The first import of all, for it patches the standard library.
 from nova.cmd import compute  # isort: skip
 import libvirt_lxc
+import psutil
 from libvirt import libvirtError
 from nova.virt import libvirt
 from nova.virt.libvirt import blockinfo
@@ -35,18 +37,33 @@ def _bus(instance, virt_type, image_meta, device_type="disk"):
 
 
 def _is_known(guest, timeout=3):
-    """Tell whether libvirt knows a container's first process; it is told as that starts."""
+    """Tell whether libvirt knows a container's first process; it is told as that starts.
+
+    It may still know that of the same domain's last run, which takes its time to end.
+    """
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        try:
-            namespaces = libvirt_lxc.lxcOpenNamespace(guest._domain, 0)
-        except libvirtError:
-            time.sleep(0.1)
-            continue
+        with contextlib.suppress(libvirtError, OSError, psutil.Error):
+            if _namespaces_known(guest._domain) & _namespaces(guest._domain.ID()):
+                return True
+        time.sleep(0.1)
+    return False
+
+
+def _namespaces_known(domain):
+    """Return the inodes of the namespaces that libvirt takes for a container's."""
+    namespaces = libvirt_lxc.lxcOpenNamespace(domain, 0)
+    try:
+        return {os.fstat(namespace).st_ino for namespace in namespaces}
+    finally:
         for namespace in namespaces:
             os.close(namespace)
-        return True
-    return False
+
+
+def _namespaces(controller):
+    """Return the inodes of the PID namespaces that the children of a controller are in."""
+    children = psutil.Process(controller).children()
+    return {Path(f"/proc/{child.pid}/ns/pid").stat().st_ino for child in children}
 
 
 def _raise_devices(xml):
