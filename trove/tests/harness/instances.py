@@ -169,7 +169,8 @@ class InstanceFactory:
         request = {"nics": self.spec.request()["nics"], "replica_of": source.id}
         entries = [self.run.journal.creating("instance", each) for each in names]
         try:
-            self.cloud.trove.instances.create(name, **request, replica_count=count)
+            several = {"replica_count": count} if count > 1 else {}
+            self.cloud.trove.instances.create(name, **request, **several)
         except trove_errors.ClientException:
             for entry in entries:
                 self.run.journal.closed(entry, "refused")

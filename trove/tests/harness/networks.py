@@ -1,5 +1,7 @@
 """The network that instances are attached to."""
 
+from ipaddress import ip_address
+
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.clients import Cloud
 
@@ -27,6 +29,31 @@ def choose(cloud: Cloud, wanted: str | None = None) -> str:
         f"In cloud {cloud.name!r} {len(routed)} networks of the project have a router; "
         f"choose one with --network. Known are: {_names(cloud)}."
     )
+
+
+def free_address(cloud: Cloud, network: str) -> dict[str, str]:
+    """Return a subnet of a network and an address in it that nobody has, as Trove takes them.
+
+    Args:
+        cloud: the user's.
+        network: its id.
+
+    Raises:
+        ScenarioError: the network has no subnet with IPv4 addresses that is not full.
+    """
+    taken = {
+        fixed["ip_address"]
+        for port in cloud.network.ports(network_id=network)
+        for fixed in port.fixed_ips
+    }
+    for subnet in cloud.network.subnets(network_id=network, ip_version=4):
+        for pool in subnet.allocation_pools:
+            first, last = (int(ip_address(pool[end])) for end in ("start", "end"))
+            # From the end: Neutron gives out addresses from anywhere, but these last.
+            for number in range(last, first - 1, -1):
+                if (address := str(ip_address(number))) not in taken:
+                    return {"subnet_id": subnet.id, "ip_address": address}
+    raise ScenarioError(f"Network {network} of cloud {cloud.name!r} has no free IPv4 address.")
 
 
 def _routed(cloud: Cloud) -> set[str]:

@@ -34,7 +34,11 @@ def hopeless(instance_factory, instance_spec, impossible_flavor, admin_cloud):
     }
     if instance_spec.volume_gb:
         wrong["volume type"] = {"volume": {"size": instance_spec.volume_gb, "type": "no-such-type"}}
-    asked = {what: instance_factory.request("hopeless", **change) for what, change in wrong.items()}
+    plain = {"databases": None, "users": None}
+    asked = {
+        what: instance_factory.request("hopeless", **change, **plain)
+        for what, change in wrong.items()
+    }
     yield {what: (instance, Traces(admin_cloud, instance)) for what, instance in asked.items()}
     for instance in asked.values():
         if instance.exists:

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from trove.tests.harness import networks
 from trove.tests.harness.paging import every
 
 pytestmark = pytest.mark.instances
@@ -67,23 +68,38 @@ def test_instances_of_clusters_are_listed_when_asked_for(cloud, shared_instance)
 
 
 def test_an_instance_begins_as_it_was_asked_for_and_leaves_nothing_behind(
-    shared_instance, instance_factory, traces
+    cloud, shared_instance, instance_factory, modules, traces
 ):
-    setting = shared_instance.spec.dialect.tunable
+    spec = shared_instance.spec
+    setting = spec.dialect.tunable
     value = shared_instance.setting(setting) + 7
     group = shared_instance.create_configuration({setting: value})
+    nic = networks.free_address(cloud, spec.network)
+    module = modules.create()
+    public = bool(list(cloud.network.networks(is_router_external=True)))
 
     instance = instance_factory.request(
-        "furnished", configuration=group, locality="affinity", availability_zone="nova"
+        "furnished",
+        configuration=group,
+        locality="affinity",
+        availability_zone="nova",
+        region_name=cloud.connection.config.get_region_name(),
+        nics=[{"net-id": spec.network, **nic}],
+        access={"is_public": public, "allowed_cidrs": ["0.0.0.0/0"]},
+        modules=[module.id],
     )
     assert instance.status == "BUILD"
     instance.wait_until_healthy()
 
     assert instance.setting(setting) == value
-    assert instance.show()["configuration"]["id"] == group
-    assert instance.show()["locality"] == "affinity"
-    page = instance.cloud.trove.instances.list(limit=1)
-    rest = every(instance.cloud.trove.instances.list, marker=page.next)
+    shown = instance.show()
+    assert shown["configuration"]["id"] == group
+    assert shown["locality"] == "affinity"
+    assert instance.addresses("private") == [nic["ip_address"]]
+    assert bool(instance.addresses("public")) == public
+    assert instance.id in modules.instances(module)
+    page = cloud.trove.instances.list(limit=1)
+    rest = every(cloud.trove.instances.list, marker=page.next)
     assert {instance.id, shared_instance.id} <= {each.id for each in [*page, *rest]}
 
     made = traces(instance)

@@ -20,7 +20,7 @@ def new_group(instance_factory: InstanceFactory) -> Callable[[], ReplicationGrou
     """Makes a source with two replicas, asked for in one call, all healthy."""
 
     def make() -> ReplicationGroup:
-        source = instance_factory.request("source")
+        source = instance_factory.request("source", locality="soft-anti-affinity")
         source.wait_until_healthy()
         Workload(source, "history").write(20)
         replicas = instance_factory.request_replicas(source, count=2)
@@ -46,9 +46,13 @@ def group(new_group, groups) -> ReplicationGroup:
 
 
 @pytest.fixture
-def own_group(new_group, groups, admin_cloud) -> Iterator[ReplicationGroup]:
-    """A source with replicas to take apart."""
-    group = groups.pop() if groups and groups[0].replicas else new_group()
+def own_group(new_group, groups, instance_factory, admin_cloud) -> Iterator[ReplicationGroup]:
+    """A source with two replicas to take apart."""
+    group = groups.pop() if groups else new_group()
+    while len(group.replicas) < 2:
+        (replica,) = instance_factory.request_replicas(group.source)
+        replica.wait_until_healthy()
+        group.replicas.append(replica)
     members = group.members
     yield group
     for member in reversed(members):
