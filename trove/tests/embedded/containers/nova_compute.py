@@ -6,6 +6,7 @@ corrected, for as long as this process runs.
 
 import contextlib
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -78,6 +79,17 @@ def _raise_devices(xml):
         processutils.execute("ip", "link", "set", device, *size, "up")
 
 
+def _drain_console(guest, log):
+    """Carry what a container writes to its console to nova's file, for as long as it runs.
+
+    Nova itself reads such a console when somebody asks for it. Until then who writes to
+    it waits, once its few KiB are full: the guest's journal, and all that logs through it.
+    """
+    console = ElementTree.fromstring(guest.get_xml_desc()).find("devices/console/source")
+    with Path(log).open("ab") as file:
+        subprocess.Popen(["cat", console.get("path")], stdout=file, stderr=subprocess.DEVNULL)
+
+
 class ContainerDriver(libvirt.LibvirtDriver):
     """Starts containers for sure, detaches their devices, keeps the root of resized ones."""
 
@@ -105,6 +117,7 @@ class ContainerDriver(libvirt.LibvirtDriver):
             self.unplug_vifs(instance, network_info)
             guest = start()
         if power_on:
+            _drain_console(guest, self._get_console_log_path(instance))
             _raise_devices(xml)
         return guest
 
