@@ -199,8 +199,8 @@ def test_only_the_answer_that_is_wanted_counts(listed):
 
 
 def test_where_no_request_tells_only_the_tests_named_count(listed):
-    body = {"instance": {"flavorRef": "no-such", "datastore": {"version": "1"}}}
-    test = "test_refusals.py::test_an_unknown_flavor_is_refused"
+    body = {"instance": {"flavorRef": "no-such"}}
+    test = "test_refusals.py::test_what_is_not_there"
     assert names(listed, "POST", INSTANCES, body=body, status=400) == set()
     assert names(listed, "POST", INSTANCES, body=body, status=400, test=test) == {
         "refuse an unknown flavor"
@@ -392,8 +392,8 @@ def test_the_table_is_printed_and_kept(asking, processes):
             "*= operations of Trove's API =*",
             "row  operation *  calls  tests, or the reason for none",
             " 33  restart an instance *  0  test_restarts.py::*",
-            "106  list flavors *  1  not tested yet: tests ask Nova",
-            "107  show limits and rates *  1  not tested yet: *",
+            "106  list flavors *  1  test_catalogue.py::test_the_flavor_is_listed_*",
+            "107  show limits and rates *  1  test_catalogue.py::test_the_limits_*",
             "2 of 131 operations called and answered in this run; * listed with a test, *",
         ]
     )

@@ -45,7 +45,9 @@ def _is_known(guest, timeout=3):
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         with contextlib.suppress(libvirtError, OSError, psutil.Error):
-            if _namespaces_known(guest._domain) & _namespaces(guest._domain.ID()):
+            # nova's object is older than this run, and so is the id in it.
+            domain = guest._domain.connect().lookupByUUID(guest._domain.UUID())
+            if _namespaces_known(domain) & _namespaces(domain.ID()):
                 return True
         time.sleep(0.1)
     return False
