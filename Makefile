@@ -1,16 +1,19 @@
 # Two thin doors: each prepares tox and calls it.
 TOX := .venv/bin/tox
 
-.PHONY: scenario-mysql test clean
+.PHONY: smoke scenario-mysql test clean
 
-scenario-mysql: $(TOX)  ## MySQL answering SQL inside a real Trove instance
+smoke: $(TOX)  ## MySQL, MariaDB and PostgreSQL answering SQL inside real Trove instances
+	$(TOX) run -e smoke
+
+scenario-mysql: $(TOX)  ## all that Trove can do, with MySQL
 	$(TOX) run -e scenario-mysql
 
-test: $(TOX)  ## lint, unit tests, images that boot, mysql whole, the others' smoke tests, the cloud's own
-	$(TOX) run -e lint,unit,image-mariadb,image-postgresql,scenario-mysql,smoke,embedded
+test: $(TOX)  ## lint, unit tests, images that boot, each datastore's smoke tests, the cloud's own tests
+	$(TOX) run -e lint,unit,image-mariadb,image-postgresql,smoke,embedded
 
 clean: ## end the embedded cloud and forget the environments
-	test ! -x .tox/scenario-mysql/bin/trove-cloud || .tox/scenario-mysql/bin/trove-cloud down
+	test ! -x .tox/smoke/bin/trove-cloud || .tox/smoke/bin/trove-cloud down
 	rm -rf .tox .venv
 
 $(TOX): integration/release/constraints.txt
