@@ -123,6 +123,10 @@ class ContainerDriver(libvirt.LibvirtDriver):
             _raise_devices(xml)
         return guest
 
+    def _soft_reboot(self, instance):
+        """Leave it to the hard way: nova would start the domain without mounting its root."""
+        return False
+
     def _detach_from_live_and_wait_for_event(self, dev, guest, instance_uuid, device_name):
         """Wait for nothing: libvirt's driver of containers detaches at once and sends no event."""
         self._detach_sync(dev, guest, instance_uuid, device_name, persistent=False, live=True)
