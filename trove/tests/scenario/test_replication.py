@@ -55,9 +55,9 @@ def own_group(new_group, groups, instance_factory, admin_cloud) -> Iterator[Repl
         group.replicas.append(replica)
     members = group.members
     yield group
-    for member in reversed(members):
-        if member.exists:
-            member.delete(admin_cloud)
+    ejected = [member for member in members if member not in group.members]
+    for member in [*group.replicas, group.source, *ejected]:
+        member.delete(admin_cloud)
 
 
 @pytest.fixture
