@@ -19,8 +19,8 @@ pytest_plugins = (
     "trove.tests.fixtures.tls",
     "trove.tests.fixtures.guest_health",
     "trove.tests.fixtures.neighbours",
-    "trove.tests.fixtures.backups",
     "trove.tests.fixtures.object_store",
+    "trove.tests.fixtures.backups",
     "trove.tests.fixtures.modules",
     "trove.tests.fixtures.diagnostics",
 )

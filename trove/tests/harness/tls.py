@@ -9,7 +9,7 @@ import secrets
 import socket
 import ssl
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     pkcs12,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from trove.tests.common.certificates import builder
 from trove.tests.harness import vault
 from trove.tests.harness.instances import Instance
 from trove.tests.harness.journal import PREFIX, Entry
@@ -37,7 +38,6 @@ from trove.tests.harness.waiting import wait_for
 BUILTIN, BASIC = "builtin", "basic"
 LOOK_INTERVAL = 0.3  # seconds
 VALID = timedelta(days=1)  # longer than any run
-CLOCKS_DIFFER = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -81,23 +81,6 @@ def _new_key() -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def _builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(_name(subject))
-        .issuer_name(_name(issuer))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCKS_DIFFER)
-        .not_valid_after(now + VALID)
-    )
-
-
 class Authority:
     """An authority that exists for one run.
 
@@ -111,7 +94,7 @@ class Authority:
         # Of its own: of authorities with one name clients can't tell which is meant.
         self._name = f"{PREFIX}{secrets.token_hex(4)}"
         self._certificate = (
-            _builder(self._name, self._name, self._key)
+            builder(self._name, self._name, self._key, VALID)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(self._key, hashes.SHA256())
         )
@@ -144,8 +127,8 @@ class Authority:
 
     def _issue(self, name: str, purpose: x509.ExtensionType) -> Certificate:
         key = _new_key()
-        builder = _builder(name, self._name, key).add_extension(purpose, critical=False)
-        return Certificate(builder.sign(self._key, hashes.SHA256()), key, self._certificate)
+        unsigned = builder(name, self._name, key, VALID).add_extension(purpose, critical=False)
+        return Certificate(unsigned.sign(self._key, hashes.SHA256()), key, self._certificate)
 
     def _file(self, name: str, content: bytes) -> Path:
         path = self._folder / name

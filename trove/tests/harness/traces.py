@@ -80,6 +80,6 @@ class Traces:
     def _volumes(self) -> Iterator[str]:
         if not self._instance.spec.volume_gb:
             return
-        for volume in self._admin.connection.block_storage.volumes(all_projects=True):
+        for volume in self._admin.block_storage.volumes(all_projects=True):
             if self._instance.id in (volume.name or ""):
                 yield f"volume {volume.name}"

@@ -8,7 +8,7 @@ from troveclient.exceptions import BadRequest, Forbidden, NotFound, Unprocessabl
 from trove.tests.common.errors import ScenarioError
 from trove.tests.fixtures.applicability import Reason, skip
 
-pytestmark = [pytest.mark.backup, pytest.mark.usefixtures("backup_service")]
+pytestmark = [pytest.mark.backup, pytest.mark.usefixtures("object_store")]
 
 
 # What a backup is
