@@ -1,7 +1,9 @@
-# Two thin doors: each prepares tox and calls it.
+# Thin doors: each prepares tox and calls it.
 TOX := .venv/bin/tox
+# Every environment has it; any will do.
+TROVE_CLOUD = $(firstword $(wildcard .tox/*/bin/trove-cloud))
 
-.PHONY: smoke scenario-mysql test clean
+.PHONY: smoke scenario-mysql test down clean
 
 smoke: $(TOX)  ## MySQL, MariaDB and PostgreSQL answering SQL inside real Trove instances
 	$(TOX) run -e smoke
@@ -12,8 +14,10 @@ scenario-mysql: $(TOX)  ## all that Trove can do, with MySQL
 test: $(TOX)  ## lint, unit tests, images that boot, each datastore's smoke tests, the cloud's own tests
 	$(TOX) run -e lint,unit,image-mariadb,image-postgresql,smoke,embedded
 
-clean: ## end the embedded cloud and forget the environments
-	test ! -x .tox/smoke/bin/trove-cloud || .tox/smoke/bin/trove-cloud down
+down: ## end the embedded cloud
+	$(if $(TROVE_CLOUD),$(TROVE_CLOUD) down)
+
+clean: down ## forget the environments, too
 	rm -rf .tox .venv
 
 $(TOX): integration/release/constraints.txt

@@ -211,7 +211,12 @@ class BackupFactory:
         entry = journal.creating("backup_strategy", f"of {instance.name}")
         entry = journal.created(entry, instance.id)
         self.cloud.trove.backup_strategies.create(instance.id, container)
-        self._undo.append(lambda: self._remove_strategy(entry))
+
+        def undo() -> None:
+            self.remove_strategy(instance)
+            journal.closed(entry)
+
+        self._undo.append(undo)
 
     def strategy(self, instance: Instance) -> Any:
         """Return an instance's own strategy, None where it has none."""
@@ -250,8 +255,4 @@ class BackupFactory:
 
     def _remove_container(self, entry: Entry) -> None:
         self.cloud.object_store.delete_container(entry.name, ignore_missing=True)
-        self.run.journal.closed(entry)
-
-    def _remove_strategy(self, entry: Entry) -> None:
-        self.cloud.trove.backup_strategies.delete(instance_id=entry.id)
         self.run.journal.closed(entry)

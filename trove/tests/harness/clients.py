@@ -101,10 +101,9 @@ class Cloud:
         """Barbican."""
         return self.connection.key_manager
 
-    @property
-    def has_key_manager(self) -> bool:
-        """Whether there is one in the catalogue."""
-        return self.connection.has_service("key-manager")
+    def has(self, service_type: str) -> bool:
+        """Tell whether a service of a type, such as ``key-manager``, is in the catalogue."""
+        return self.connection.has_service(service_type)
 
     @property
     def project_id(self) -> str:

@@ -117,17 +117,14 @@ class Consoles:
     def _read(self, instance: Instance) -> str:
         """Return the console of a server; of one that has none yet, or at the moment, nothing."""
         try:
-            if server := self._server(instance):
+            if server := self._server_of(instance):
                 answer = self._admin.compute.get_server_console_output(server)
                 return answer["output"] if isinstance(answer, dict) else str(answer)
         except (*GONE, sdk_errors.ConflictException):
             pass
         return ""
 
-    def _server(self, instance: Instance) -> str | None:
-        """Return the id of an instance's server; None while Nova has not been asked for one."""
-        if instance.id not in self._servers:
-            shown = self._admin.trove.mgmt_instances.show(instance.id).to_dict()
-            if shown.get("server"):
-                self._servers[instance.id] = shown["server"]["id"]
+    def _server_of(self, instance: Instance) -> str | None:
+        if instance.id not in self._servers and (server := instance.server_id(self._admin)):
+            self._servers[instance.id] = server
         return self._servers.get(instance.id)

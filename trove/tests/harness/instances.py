@@ -320,6 +320,11 @@ class Instance:
             hold=hold,
         )
 
+    def server_id(self, admin: Cloud) -> str | None:
+        """Return the id of its server; None while Nova has not been asked for one."""
+        shown = admin.trove.mgmt_instances.show(self.id).to_dict()
+        return (shown.get("server") or {}).get("id")
+
     def wait_for_server(self, admin: Cloud) -> None:
         """Wait until its server runs; Trove has made all then, and the guest may yet begin.
 
@@ -342,7 +347,7 @@ class Instance:
         Raises:
             WaitTimeoutError: it hasn't.
         """
-        server = admin.trove.mgmt_instances.show(self.id).server["id"]
+        server = self.server_id(admin)
         self._wait(
             lambda: action in [each.action for each in admin.compute.server_actions(server)],
             f"Nova is asked for {action}",

@@ -43,7 +43,7 @@ class ReplicationGroup:
 
         def look() -> State:
             failed = [each.status for each in survivors if each.status in FAILING]
-            return State(failed[0] if failed else "EJECT", self._heir(survivors) is not None)
+            return State(failed[0] if failed else "EJECT", _heir(survivors) is not None)
 
         wait_for(
             look,
@@ -52,7 +52,7 @@ class ReplicationGroup:
             interval=LOOK_INTERVAL,
             failing=FAILING,
         )
-        self._settle(self._heir(survivors), survivors)
+        self._settle(_heir(survivors), survivors)
         return dead
 
     def detach(self, replica: Instance) -> None:
@@ -102,19 +102,20 @@ class ReplicationGroup:
             failing=FAILING,
         )
 
-    def _heir(self, survivors: list[Instance]) -> Instance | None:
-        return next((each for each in survivors if _source_of(each) is None), None)
-
 
 def kill(instance: Instance, admin: Cloud) -> None:
     """Switch an instance's server off behind Trove's back, as a dead host would."""
-    server = admin.trove.mgmt_instances.show(instance.id).to_dict()["server"]["id"]
+    server = instance.server_id(admin)
     admin.compute.stop_server(server)
     wait_for(
         lambda: admin.compute.get_server(server).status == "SHUTOFF",
         f"the server of {instance.name} is off",
         instance.timeouts.restart,
     )
+
+
+def _heir(survivors: list[Instance]) -> Instance | None:
+    return next((each for each in survivors if _source_of(each) is None), None)
 
 
 def _source_of(instance: Instance) -> str | None:

@@ -21,9 +21,7 @@ class Traces:
     def __init__(self, admin: Cloud, instance: Instance) -> None:
         self._admin = admin
         self._instance = instance
-        shown = admin.trove.mgmt_instances.show(instance.id).to_dict()
-        # One that isn't built has none yet.
-        self._server = (shown.get("server") or {}).get("id")
+        self._server = instance.server_id(admin)
 
     def found(self) -> list[str]:
         """Return what there is of the instance now, a line each."""

@@ -232,7 +232,6 @@ class FakeCloud:
             datastores=self._trove("datastore"),
         )
         self.object_store = ObjectStore(self.store)
-        self.has_key_manager = True
         self.key_manager = FakeKeyManager(self._sdk("secret"))
         images, flavors = self._sdk("image"), self._sdk("flavor")
         self.image = SimpleNamespace(
@@ -251,23 +250,7 @@ class FakeCloud:
                 "output": os.environ.get("FAKE_CONSOLE", f"console of {id}")
             },
         )
-        users, projects = self._sdk("user"), self._sdk("project")
-        self.accounts = SimpleNamespace(
-            users=users.list,
-            get_user=users.get,
-            create_user=users.create,
-            delete_user=users.delete,
-            projects=projects.list,
-            get_project=projects.get,
-            create_project=projects.create,
-            delete_project=projects.delete,
-            find_role=lambda name, **_: Resource(name=name),
-            assign_project_role_to_user=lambda project, user, role: self.store.note(
-                f"assign {role.name} of {project.name} to {user.name}"
-            ),
-        )
         self.network = SimpleNamespace(find_network=lambda name, **_: Resource(id="net", name=name))
-
         self.block_storage = SimpleNamespace(snapshots=lambda **_: [])
         users, projects = self._sdk("user"), self._sdk("project")
         self.accounts = SimpleNamespace(
@@ -286,6 +269,10 @@ class FakeCloud:
                 f"assign {role.id}"
             ),
         )
+
+    def has(self, service_type: str) -> bool:
+        """Have every service."""
+        return bool(service_type)
 
     def _trove(self, kind: str, **default: Any) -> Collection:
         return Collection(self.store, kind, trove_errors.NotFound, **default)

@@ -8,7 +8,6 @@ from openstack import exceptions as sdk_errors
 from trove.tests.fixtures.guest_health import EXPECTED
 from trove.tests.harness import guest_health
 from trove.tests.harness.guest_health import Consoles, ExpectedError
-from trove.tests.unit.fakes import Resource
 
 AGENT = (
     "[   24.1] trove-guest-agent[46]: 2026-11-26 04:59:26,917.917 46 ERROR oslo.rpc [-] no method"
@@ -32,16 +31,16 @@ def consoles(console):
         compute = SimpleNamespace(
             get_server_console_output=lambda _: {"output": "\n".join(console)}
         )
-        shown = SimpleNamespace(show=lambda _: Resource(server={"id": "server"}))
-        admin = SimpleNamespace(compute=compute, trove=SimpleNamespace(mgmt_instances=shown))
-        return Consoles(admin, allowed)
+        return Consoles(SimpleNamespace(compute=compute), allowed)
 
     return make
 
 
 @pytest.fixture
 def instance():
-    return SimpleNamespace(id="1", spec=SimpleNamespace(datastore="mysql"))
+    return SimpleNamespace(
+        id="1", spec=SimpleNamespace(datastore="mysql"), server_id=lambda _: "server"
+    )
 
 
 @pytest.mark.parametrize("line", [AGENT, MYSQL, POSTGRESQL])
@@ -105,7 +104,7 @@ def test_a_guest_without_console_tells_of_nothing(consoles, instance, error):
 
 def test_a_guest_whose_server_is_still_to_come_has_told_nothing(consoles, instance):
     looked_at = consoles()
-    looked_at._admin.trove.mgmt_instances.show = lambda _: Resource(server=None)
+    instance.server_id = lambda _: None
     assert looked_at.errors(instance) == []
 
 
