@@ -18,6 +18,7 @@ from typing import Any
 from filelock import FileLock
 from troveclient import exceptions as trove_errors
 
+from trove.tests.common import progress
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.journal import PREFIX, Entry
@@ -37,7 +38,8 @@ from trove.tests.harness.sweeper import GONE, delete_instance, wait_until_gone
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, wait_for
 
-RUNNING = ("ACTIVE", "HEALTHY")
+HEALTHY = "HEALTHY"
+RUNNING = ("ACTIVE", HEALTHY)
 FAILING = ("ERROR", "FAILED")
 CONNECT_INTERVAL = 1.0  # seconds between two attempts
 LOOK_INTERVAL = 1.5  # seconds; each look costs Trove a question to Nova and to Neutron
@@ -226,6 +228,7 @@ class Instance:
         self.database = database
         self.requested_at = time.monotonic()
         self._entry = entry
+        self._run = factory.run
         self._trail = trail(factory.run, self.name)
         self._last_state = ""
         self._made: dict[tuple[str, str], Callable[[], None]] = {}
@@ -273,6 +276,22 @@ class Instance:
         """Return its addresses of a type: ``private`` or ``public``."""
         listed = self.show().get("addresses") or []
         return [each["address"] for each in listed if each["type"] == type]
+
+    def wait_until_built(self) -> None:
+        """Wait until the new instance is healthy; show it, and note how long it took.
+
+        Raises:
+            FailedStateError: Trove gave it up; the text has the fault.
+            WaitTimeoutError: it took too long.
+        """
+        unwatched = time.monotonic() - self.requested_at
+        # When one became healthy that nobody looked at is not known.
+        missed = unwatched > LOOK_INTERVAL and self.status == HEALTHY
+        with progress.step(f"instance {self.name}"):
+            self.wait_until_healthy()
+        if not missed:
+            seconds = time.monotonic() - self.requested_at
+            self._run.note_seconds(f"{self.name}: create to healthy", seconds)
 
     def wait_until_healthy(self, timeout: float | None = None, *, hold: int = 1) -> None:
         """Wait until the instance is active and its database healthy.
@@ -439,9 +458,9 @@ class Instance:
         shown = shown or self.show()
         status = shown["status"]
         # Older servers tell the database's health in the status itself.
-        operating = shown.get("operating_status", "HEALTHY")
+        operating = shown.get("operating_status", HEALTHY)
         fault = (shown.get("fault") or {}).get("message") or ""
-        settled = status in RUNNING and operating == "HEALTHY"
+        settled = status in RUNNING and operating == HEALTHY
         name = f"{status}/{operating}" if status in RUNNING and operating else status
         self._note(name)
         return State(name, settled, fault)
@@ -639,7 +658,7 @@ class Instance:
         Trove says ``RESTART_REQUIRED`` while it hands the change to the guest, and goes
         on saying it if the database takes the change at its next start only.
         """
-        done = ("HEALTHY", "RESTART_REQUIRED")
+        done = (HEALTHY, "RESTART_REQUIRED")
 
         def look() -> State:
             status = self.status

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from troveclient.exceptions import UnprocessableEntity
 
-from trove.tests.fixtures.applicability import Reason, skip
+from trove.tests.fixtures.instances import need_volumes
 from trove.tests.harness.paging import every
 from trove.tests.harness.traces import Traces
 
@@ -46,9 +46,9 @@ def hopeless(instance_factory, instance_spec, impossible_flavor, admin_cloud):
 
 
 @pytest.mark.parametrize("what", FAULTS)
-def test_what_can_not_be_built_fails_and_leaves_nothing(hopeless, what):
-    if what not in hopeless:
-        skip(Reason.NEEDS_VOLUMES, "this Trove gives its instances none")
+def test_what_can_not_be_built_fails_and_leaves_nothing(hopeless, what, instance_spec):
+    if what == "volume type":
+        need_volumes(instance_spec)
     instance, traces = hopeless[what]
 
     assert FAULTS[what] in instance.wait_until("ERROR", instance.timeouts.failed).fault

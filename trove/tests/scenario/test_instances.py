@@ -89,7 +89,7 @@ def test_an_instance_begins_as_it_was_asked_for_and_leaves_nothing_behind(
         modules=[module.id],
     )
     assert instance.status == "BUILD"
-    instance.wait_until_healthy()
+    instance.wait_until_built()
 
     assert instance.setting(setting) == value
     shown = instance.show()

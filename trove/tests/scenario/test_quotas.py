@@ -3,7 +3,7 @@
 import pytest
 from troveclient.exceptions import BadRequest, NotFound, RequestEntityTooLarge, Unauthorized
 
-from trove.tests.fixtures.applicability import Reason, skip
+from trove.tests.fixtures.instances import need_volumes
 from trove.tests.harness import quotas
 
 pytestmark = pytest.mark.catalogue
@@ -36,9 +36,11 @@ def test_a_limit_can_be_changed(neighbour, admin_cloud, target):
 
 
 @pytest.mark.parametrize("resource", ["instances", "ram", "volumes"])
-def test_more_than_the_quota_is_refused(neighbour, admin_cloud, neighbours_request, resource):
-    if resource == "volumes" and "volume" not in neighbours_request:
-        skip(Reason.NEEDS_VOLUMES, "this Trove gives its instances none")
+def test_more_than_the_quota_is_refused(
+    neighbour, admin_cloud, neighbours_request, resource, instance_spec
+):
+    if resource == "volumes":
+        need_volumes(instance_spec)
 
     with (
         quotas.limited(admin_cloud, neighbour.project_id, **{resource: 0}),

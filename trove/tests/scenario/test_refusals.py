@@ -9,8 +9,6 @@ from troveclient.exceptions import (
     RequestEntityTooLarge,
 )
 
-from trove.tests.fixtures.applicability import Reason, skip
-
 UNKNOWN = str(uuid4())
 # What an instance that begins with another's data takes from it.
 INHERITED = dict.fromkeys(
@@ -189,18 +187,14 @@ def test_a_name_without_letter_or_digit_or_too_long(cloud, instance_spec, name):
         cloud.trove.instances.create(name, **instance_spec.request())
 
 
-def test_a_volume_larger_than_any(refusal, instance_spec):
-    _needs_volumes(instance_spec)
-
+def test_a_volume_larger_than_any(volume_service, refusal):
     answer = refusal(volume={"size": 2**30})
 
     assert type(answer) is RequestEntityTooLarge
     assert answer.message.startswith("Volume 'size' cannot exceed maximum of ")
 
 
-def test_no_volume_where_there_must_be_one(refusal, instance_spec):
-    _needs_volumes(instance_spec)
-
+def test_no_volume_where_there_must_be_one(volume_service, refusal):
     answer = refusal(volume=None)
 
     assert type(answer) is BadRequest
@@ -222,8 +216,3 @@ def test_a_replica_that_differs_from_its_source(refusal, shared_instance, more):
 
     assert type(answer) is BadRequest
     assert answer.message == NOT_OF_A_REPLICA[more]
-
-
-def _needs_volumes(spec):
-    if not spec.volume_gb:
-        skip(Reason.NEEDS_VOLUMES, "this Trove gives its instances none")

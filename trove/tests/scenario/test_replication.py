@@ -21,11 +21,11 @@ def new_group(instance_factory: InstanceFactory) -> Callable[[], ReplicationGrou
 
     def make() -> ReplicationGroup:
         source = instance_factory.request("source", locality="soft-anti-affinity")
-        source.wait_until_healthy()
+        source.wait_until_built()
         Workload(source, "history").write(20)
         replicas = instance_factory.request_replicas(source, count=2)
         for replica in replicas:
-            replica.wait_until_healthy()
+            replica.wait_until_built()
         return ReplicationGroup(source, replicas)
 
     return make
@@ -51,7 +51,7 @@ def own_group(new_group, groups, instance_factory, admin_cloud) -> Iterator[Repl
     group = groups.pop() if groups else new_group()
     while len(group.replicas) < 2:
         (replica,) = instance_factory.request_replicas(group.source)
-        replica.wait_until_healthy()
+        replica.wait_until_built()
         group.replicas.append(replica)
     members = group.members
     yield group
@@ -148,7 +148,9 @@ def test_nothing_is_lost_when_a_replica_is_promoted(group, workload):
     group.wait_until_served(workload)
 
 
-def test_data_is_still_there_on_larger_volumes_of_source_and_replicas(group, workload):
+def test_data_is_still_there_on_larger_volumes_of_source_and_replicas(
+    volume_service, group, workload
+):
     size = group.source.show()["volume"]["size"] + 1
     workload.write(20)
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from trove.tests.fixtures.applicability import Reason, skip
 from trove.tests.harness.workload import Workload
 
 pytestmark = pytest.mark.resizes
@@ -18,9 +17,7 @@ def test_nothing_is_lost_on_the_way_to_a_larger_flavor(spare_instance, larger_fl
         workload.verify()
 
 
-def test_nothing_is_lost_on_the_way_to_a_larger_volume(spare_instance):
-    if not spare_instance.spec.volume_gb:
-        skip(Reason.NEEDS_VOLUMES, "this Trove gives its instances none")
+def test_nothing_is_lost_on_the_way_to_a_larger_volume(volume_service, spare_instance):
     size = spare_instance.show()["volume"]["size"] + 1
 
     with Workload(spare_instance) as workload:
