@@ -8,10 +8,10 @@ of what the API accepts is done on the guest only later. What a method made for 
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from trove.tests.harness.sql import (
     Login,
     Server,
 )
-from trove.tests.harness.sweeper import GONE, delete_instance, wait_until_gone
+from trove.tests.harness.sweeper import GONE, delete_instance, find_instance, wait_until_gone
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, wait_for
 
@@ -102,6 +102,20 @@ def has_volumes(cloud: Cloud, spec: InstanceSpec) -> bool:
         return True
     cloud.trove.instances.delete(made.id)
     return True
+
+
+def delete_all(instances: "Iterable[Instance]", admin: Cloud | None = None) -> None:
+    """Delete instances side by side, and wait until Trove doesn't know them any more.
+
+    Args:
+        instances: none of them a source of replicas.
+        admin: who may reset a status; without it nothing is forced.
+    """
+    instances = list(instances)
+    for instance in instances:
+        delete_instance(instance.cloud, instance.id, admin=admin)
+    for instance in instances:
+        instance.wait_until_gone()
 
 
 def trail(run: Run, name: str) -> Path:
@@ -204,7 +218,9 @@ class InstanceFactory:
         """Return the instance that another process has dumped."""
         login = Login(dumped["user"], remember(dumped["password"]))
         entry = Entry("instance", dumped["name"], dumped["id"])
-        return Instance(self, entry, login, dumped["database"])
+        instance = Instance(self, entry, login, dumped["database"])
+        instance.requested_at = dumped["requested_at"]
+        return instance
 
 
 class Instance:
@@ -246,6 +262,7 @@ class Instance:
             "database": self.database,
             "user": self.login.user,
             "password": self.login.password,
+            "requested_at": self.requested_at,
         }
 
     # Its life
@@ -430,9 +447,12 @@ class Instance:
 
     def delete(self, admin: Cloud | None = None) -> None:
         """Delete the instance and wait until Trove doesn't know it any more."""
-        delete_instance(self.cloud, self.id, admin=admin)
+        delete_all([self], admin)
+
+    def wait_until_gone(self) -> None:
+        """Wait until Trove doesn't know it any more, once its deletion has been asked for."""
         wait_until_gone(
-            lambda: self.cloud.trove.instances.get(self.id),
+            lambda: find_instance(self.cloud, self.id),
             f"instance {self.name} is deleted",
             self.timeouts.gone,
         )
@@ -443,16 +463,13 @@ class Instance:
     def exists(self) -> bool:
         """Whether Trove knows it."""
         try:
-            self.cloud.trove.instances.get(self.id)
+            find_instance(self.cloud, self.id)
         except GONE:
             return False
         return True
 
     def _listed(self) -> dict[str, Any]:
-        # For what it shows alone Trove asks the guest, also one that never came up: of an
-        # instance in error it knows nothing for as long as a guest may take to answer.
-        listing = partial(self.cloud.trove.instances.list, detailed=True)
-        return next(each for each in every(listing) if each.id == self.id).to_dict()
+        return find_instance(self.cloud, self.id).to_dict()
 
     def _look(self, shown: dict[str, Any] | None = None) -> State:
         shown = shown or self.show()
@@ -773,4 +790,4 @@ class Instance:
         self._made[what, name] = undo
 
     def _wait(self, look: Callable[[], bool], label: str) -> None:
-        wait_for(look, f"{label} on {self.name}", self.timeouts.change, interval=1.0)
+        wait_for(look, f"{label} on {self.name}", self.timeouts.change, interval=0.5)

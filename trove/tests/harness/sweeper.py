@@ -7,6 +7,7 @@ it was told the id, by its exact name, which has the project's prefix.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from openstack import exceptions as sdk_errors
@@ -119,6 +120,21 @@ def delete_instance(cloud: Cloud, id: str, *, admin: Cloud | None = None) -> Non
         cloud.trove.instances.delete(id)
 
 
+def find_instance(cloud: Cloud, id: str) -> Any:
+    """Return an instance, by its id, as the list of all has it.
+
+    For what it shows of one alone Trove asks the guest, also one that never came up: of
+    an instance in error it knows nothing for as long as a guest may take to answer.
+
+    Raises:
+        NotFound: there is none.
+    """
+    for instance in every(partial(cloud.trove.instances.list, detailed=True)):
+        if instance.id == id:
+            return instance
+    raise trove_errors.NotFound(f"There is no instance {id}.")
+
+
 def delete_backup(cloud: Cloud, id: str, timeouts: Timeouts) -> None:
     """Ask for a backup's deletion, with all its increments, once it is over.
 
@@ -212,7 +228,7 @@ def _kinds(user: Cloud, admin: Cloud, timeouts: Timeouts) -> dict[str, Kind]:
     return {
         "instance": Kind(
             lambda: every(trove.instances.list),
-            trove.instances.get,
+            lambda id: find_instance(user, id),
             lambda id: delete_instance(user, id, admin=admin),
         ),
         # A module that an instance has can't be deleted before that.

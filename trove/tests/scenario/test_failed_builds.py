@@ -7,6 +7,7 @@ import pytest
 from troveclient.exceptions import UnprocessableEntity
 
 from trove.tests.fixtures.instances import need_volumes
+from trove.tests.harness.instances import delete_all
 from trove.tests.harness.paging import every
 from trove.tests.harness.traces import Traces
 
@@ -40,9 +41,7 @@ def hopeless(instance_factory, instance_spec, impossible_flavor, admin_cloud):
         for what, change in wrong.items()
     }
     yield {what: (instance, Traces(admin_cloud, instance)) for what, instance in asked.items()}
-    for instance in asked.values():
-        if instance.exists:
-            instance.delete(admin_cloud)
+    delete_all(asked.values(), admin_cloud)
 
 
 @pytest.mark.parametrize("what", FAULTS)

@@ -5,23 +5,24 @@ from collections.abc import Callable, Iterator
 import pytest
 from troveclient.exceptions import BadRequest, Forbidden
 
-from trove.tests.harness.instances import InstanceFactory
+from trove.tests.fixtures.instances import Lasting
+from trove.tests.harness.instances import InstanceFactory, delete_all
 from trove.tests.harness.replication import ReplicationGroup, kill
 from trove.tests.harness.sql import ReadOnlyError
 from trove.tests.harness.waiting import wait_for
 from trove.tests.harness.workload import Workload
 
-# One worker has them all, and their instances.
-pytestmark = [pytest.mark.replication, pytest.mark.xdist_group("replication")]
+pytestmark = pytest.mark.replication
 
 
 @pytest.fixture(scope="module")
-def new_group(instance_factory: InstanceFactory) -> Callable[[], ReplicationGroup]:
+def new_group(
+    lasting_source: Lasting, instance_factory: InstanceFactory
+) -> Callable[[], ReplicationGroup]:
     """Makes a source with two replicas, asked for in one call, all healthy."""
 
     def make() -> ReplicationGroup:
-        source = instance_factory.request("source", locality="soft-anti-affinity")
-        source.wait_until_built()
+        source = lasting_source.take()
         Workload(source, "history").write(20)
         replicas = instance_factory.request_replicas(source, count=2)
         for replica in replicas:
@@ -56,8 +57,8 @@ def own_group(new_group, groups, instance_factory, admin_cloud) -> Iterator[Repl
     members = group.members
     yield group
     ejected = [member for member in members if member not in group.members]
-    for member in [*group.replicas, group.source, *ejected]:
-        member.delete(admin_cloud)
+    delete_all([*group.replicas, *ejected], admin_cloud)
+    group.source.delete(admin_cloud)
 
 
 @pytest.fixture
