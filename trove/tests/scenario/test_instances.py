@@ -44,6 +44,10 @@ def test_an_instance_is_shown_as_it_was_asked_for(shared_instance):
     assert shown["addresses"]
 
 
+def test_an_instance_that_is_to_have_its_replicas_near_says_so(spare_instance):
+    assert spare_instance.show()["locality"] == "soft-affinity"
+
+
 def test_a_renamed_instance_is_listed_by_its_new_name(cloud, shared_instance):
     shared_instance.rename("another name")
     try:
