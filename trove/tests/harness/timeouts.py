@@ -20,6 +20,7 @@ class Timeouts:
         resize: an instance is healthy on its new flavor or with its larger volume.
         failover: another instance is the source of its replicas.
         lag: replicas serve what their source has acknowledged.
+        report: a guest agent has looked after its database, as it does once a minute.
         unheard: Trove takes an agent for gone of which it hears nothing any more.
         backup: a backup is complete.
         change: what the API accepted to do on the guest has been done.
@@ -35,6 +36,7 @@ class Timeouts:
     resize: float = 900
     failover: float = 600
     lag: float = 60
+    report: float = 150
     unheard: float = 180
     backup: float = 300
     change: float = 60

@@ -116,8 +116,7 @@ def test_a_stopped_database_is_back_after_a_restart(admin_cloud, shared_instance
     workload.write()
 
     admin_cloud.trove.mgmt_instances.stop(shared_instance.id)
-    # The guest agent reports once a minute.
-    shared_instance.wait_until("SHUTDOWN", shared_instance.timeouts.restart)
+    shared_instance.wait_until("SHUTDOWN", shared_instance.timeouts.report)
 
     shared_instance.restart()
     workload.verify()
@@ -150,7 +149,7 @@ def test_a_reset_status_lasts_until_the_guest_agent_reports(admin_cloud, shared_
     admin_cloud.trove.instances.reset_status(shared_instance.id)
 
     assert shared_instance.status != "HEALTHY"
-    shared_instance.wait_until("HEALTHY")
+    shared_instance.wait_until("HEALTHY", shared_instance.timeouts.report)
 
 
 def test_a_migration_without_another_host_leaves_the_database_running(
