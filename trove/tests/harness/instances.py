@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -488,7 +489,7 @@ class Instance:
         self._last_state = state
         self._trail.parent.mkdir(parents=True, exist_ok=True)
         with self._trail.open("a") as trail:
-            trail.write(f"{time.strftime('%H:%M:%S')} {state}\n")
+            trail.write(f"{datetime.now().isoformat(timespec='milliseconds')} {state}\n")
 
     # Its access
 
