@@ -1,5 +1,6 @@
 """What an instance that tests share has to be like again when one has used it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
 from trove.tests.harness.instances import Instance
@@ -31,15 +32,20 @@ class Condition:
     @classmethod
     def of(cls, instance: Instance) -> "Condition":
         """Return the condition that an instance is in."""
-        shown = instance.show()
-        users = every(instance.cloud.trove.users.list, instance.id)
+        # Each answer takes its time, in the server and on the guest: they do it side by side.
+        with ThreadPoolExecutor() as asking:
+            showing = asking.submit(instance.show)
+            listing = asking.submit(every, instance.cloud.trove.users.list, instance.id)
+            databases = asking.submit(instance.databases)
+            root = asking.submit(lambda: instance.root_enabled)
+        shown, users = showing.result(), listing.result()
         return cls(
             name=shown["name"],
             status=shown.get("operating_status") or shown["status"],
-            databases=frozenset(instance.databases()),
+            databases=frozenset(databases.result()),
             users=frozenset(f"{user.name}@{getattr(user, 'host', '%')}" for user in users),
             configuration=(shown.get("configuration") or {}).get("id"),
-            root_enabled=instance.root_enabled,
+            root_enabled=root.result(),
             replicas=frozenset(replica["id"] for replica in shown.get("replicas", [])),
         )
 

@@ -5,9 +5,11 @@ it was told the id, by its exact name, which has the project's prefix.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from openstack import exceptions as sdk_errors
@@ -65,14 +67,8 @@ def sweep(journal: Journal, user: Cloud, admin: Cloud, timeouts: Timeouts) -> li
     # may have changed, and then it can be deleted once they are gone.
     for _ in range(ATTEMPTS):
         problems = []
-        for entry in pending:
-            try:
-                _remove(entry, kinds[entry.kind], timeouts)
-            except Exception as error:
-                log.warning("deleting %s %s failed", entry.kind, entry.name, exc_info=True)
-                problems.append((entry, error))
-            else:
-                journal.closed(entry)
+        for kind, batch in groupby(pending, key=lambda entry: entry.kind):
+            problems += _remove_together(list(batch), kinds[kind], journal, timeouts)
         pending = [entry for entry, _ in problems]
     return [
         *(f"{entry.kind} {entry.name} ({entry.id or 'no id'}): {why}" for entry, why in problems),
@@ -82,7 +78,8 @@ def sweep(journal: Journal, user: Cloud, admin: Cloud, timeouts: Timeouts) -> li
 
 def remove(entry: Entry, user: Cloud, admin: Cloud, timeouts: Timeouts) -> None:
     """Delete one resource of a journal, if it is still there, and wait until it is gone."""
-    _remove(entry, _kinds(user, admin, timeouts)[entry.kind], timeouts)
+    kind = _kinds(user, admin, timeouts)[entry.kind]
+    _wait_until_gone(entry, kind, _ask(entry, kind), timeouts)
 
 
 def sweep_after_dead_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but: str = "") -> None:
@@ -180,13 +177,44 @@ def wait_until_gone(get: Callable[[], Any], label: str, timeout: float) -> None:
     wait_for(look, label, timeout)
 
 
-def _remove(entry: Entry, kind: Kind, timeouts: Timeouts) -> None:
+def _remove_together(
+    entries: list[Entry], kind: Kind, journal: Journal, timeouts: Timeouts
+) -> list[tuple[Entry, Exception]]:
+    """Delete resources of a kind side by side; return those that can't be, and why."""
+    problems: list[tuple[Entry, Exception]] = []
+
+    @contextmanager
+    def noted(entry: Entry) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            log.warning("deleting %s %s failed", entry.kind, entry.name, exc_info=True)
+            problems.append((entry, error))
+
+    asked: list[tuple[Entry, list[str]]] = []
+    for entry in entries:
+        with noted(entry):
+            asked.append((entry, _ask(entry, kind)))
+    for entry, ids in asked:
+        with noted(entry):
+            _wait_until_gone(entry, kind, ids, timeouts)
+            journal.closed(entry)
+    return problems
+
+
+def _ask(entry: Entry, kind: Kind) -> list[str]:
+    """Ask for the deletion of what an entry means; return the ids of what was still there."""
+    asked = []
     for id in [entry.id] if entry.id else _ids_by_name(entry, kind):
         log.info("deleting %s %s (%s)", entry.kind, entry.name, id)
-        try:
+        with suppress(*GONE):
             kind.delete(id)
-        except GONE:
-            continue
+            asked.append(id)
+    return asked
+
+
+def _wait_until_gone(entry: Entry, kind: Kind, ids: list[str], timeouts: Timeouts) -> None:
+    for id in ids:
         wait_until_gone(lambda id=id: kind.get(id), f"{entry.name} is deleted", timeouts.gone)
 
 
