@@ -178,6 +178,7 @@ def test_a_detached_replica_is_on_its_own(group, workload, admin_cloud):
 
 
 @pytest.mark.server_bug("sources_are_not_ejected")
+@pytest.mark.server_bug("the_last_transaction_is_unknown")
 def test_a_dead_source_is_ejected_and_nothing_is_lost(own_group, admin_cloud):
     workload = Workload(own_group.source, "records")
     workload.write(20)
