@@ -30,6 +30,13 @@ def test_instances_of_all_projects_are_listed(admin_cloud, shared_instance, incl
     assert not any(each.deleted for each in listed.values())
 
 
+def test_instances_of_all_projects_are_listed_whatever_became_of_them(admin_cloud, shared_instance):
+    # python-troveclient asks for those alone that are deleted, or aren't.
+    _, listed = admin_cloud.trove.client.get("/mgmt/instances")
+
+    assert shared_instance.id in [each["id"] for each in listed["instances"]]
+
+
 def test_instances_of_one_project_are_listed(admin_cloud, shared_instance):
     listing = admin_cloud.trove.mgmt_instances.list
     theirs = every(partial(listing, project_id=shared_instance.cloud.project_id))

@@ -111,7 +111,9 @@ def test_a_cluster_of_an_unknown_datastore_is_refused(cloud, instance_spec):
     node = {"flavorRef": instance_spec.flavor}
 
     with pytest.raises(NotFound, match="^Datastore 'no-such-datastore' cannot be found"):
-        cloud.trove.clusters.create("refused", "no-such-datastore", "1", instances=[node])
+        cloud.trove.clusters.create(
+            "refused", "no-such-datastore", "1", instances=[node], configuration=str(uuid4())
+        )
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,7 @@ def test_parameters_come_change_and_go(cloud, admin_cloud, spare_version):
     parameters.modify(spare_version.id, "speed", True, "integer", max_size=8, min_size=2)
     (modified,) = parameters.list_all_parameter_by_version(spare_version.id)
     assert (modified.min_size, modified.max_size) == (2, 8)
+    assert parameters.get_any_parameter_by_version(spare_version.id, "speed").max_size == 8
     assert shown.get_parameter_by_version(spare_version.id, "speed").restart_required
 
     parameters.delete(spare_version.id, "speed")

@@ -316,8 +316,8 @@ def test_an_operation_was_called_when_all_its_parts_were(listed):
 def test_an_operation_has_a_test_when_all_its_parts_have(listed):
     rows = {row.number: row.reason for row in listed.rows}
     assert rows[33] is None
-    assert rows[16] == "needs_multiple_hosts"  # of one part
-    assert rows[110] == "not_supported_by_server"
+    assert rows[20] == "not_supported_by_server"  # of one part
+    assert rows[52] == "not_supported_by_server"  # of all
 
 
 def test_runs_are_summed_up(tmp_path, capsys):
