@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.instances import Instance
-from trove.tests.harness.sql import Connection
+from trove.tests.harness.sql import CannotConnectError, Connection
 from trove.tests.harness.waiting import wait_for
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,15 @@ RETRY = 0.2  # seconds after a broken connection
 
 class LostDataError(ScenarioError):
     """Rows are missing, damaged, or there though they must not be."""
+
+
+def takes_writes(instance: Instance) -> bool:
+    """Tell whether a table can be made; else whoever writes waits for longer than a connection."""
+    try:
+        Workload(instance, "probe").drop()
+    except CannotConnectError:
+        return False
+    return True
 
 
 class Workload:

@@ -155,8 +155,10 @@ def test_data_is_still_there_on_larger_volumes_of_source_and_replicas(
     size = group.source.show()["volume"]["size"] + 1
     workload.write(20)
 
-    for member in [*group.replicas, group.source]:
-        member.grow(size)
+    # Trove has those of the replicas grow with it.
+    group.source.grow(size)
+    for replica in group.replicas:
+        replica.wait_until_healthy(replica.timeouts.resize, hold=2)
 
     assert {member.show()["volume"]["size"] for member in group.members} == {size}
     workload.write(20)

@@ -1,13 +1,33 @@
 """Backups that are snapshots of an instance's volume; they need no backup program."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from troveclient.exceptions import UnprocessableEntity
 
 from trove.tests.common.errors import ScenarioError
+from trove.tests.harness.workload import takes_writes
 
 pytestmark = [pytest.mark.volume_backup, pytest.mark.usefixtures("volume_service")]
+
+
+@pytest.fixture(autouse=True)
+def _no_lock_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Restart a database whose read lock the server forgets to take off (its known bug).
+
+    It would spoil the instance for all tests after this one.
+    """
+    if "shared_instance" not in request.fixturenames:
+        yield
+        return
+    instance = request.getfixturevalue("shared_instance")
+    if "workload" in request.fixturenames:
+        # Its table can't go before the lock.
+        request.getfixturevalue("workload")
+    yield
+    if not takes_writes(instance):
+        instance.restart()
 
 
 def test_a_volume_backup_is_a_snapshot(shared_instance, backups, admin_cloud):
@@ -28,6 +48,7 @@ def test_a_volume_backup_is_listed_with_its_instance(cloud, shared_instance, bac
     assert [each.id for each in of_instance] == [backup.id]
 
 
+@pytest.mark.server_bug("volume_backups_may_leave_a_read_lock", strict=False)
 def test_no_row_is_lost_that_is_written_meanwhile(shared_instance, backups, workload):
     with workload.writing():
         backups.create(shared_instance, storage_driver="cinder")
