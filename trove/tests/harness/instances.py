@@ -43,7 +43,12 @@ HEALTHY = "HEALTHY"
 RUNNING = ("ACTIVE", HEALTHY)
 FAILING = ("ERROR", "FAILED")
 CONNECT_INTERVAL = 1.0  # seconds between two attempts
-LOOK_INTERVAL = 1.5  # seconds; each look costs Trove a question to Nova and to Neutron
+# Seconds between two looks. An answer takes Trove a third of one, and questions to Nova and
+# Neutron, so that an instance is looked at less than once a second.
+LOOK_INTERVAL = 0.8
+# Looks in a row that must find an instance healthy after a change: a guest's reports come
+# every few seconds, and a look may still see one from before.
+HELD = 3
 NO_TASK = "No tasks for the instance."
 # No cloud has a volume of this many GiB, and Trove says so before it does anything.
 ABSURD_VOLUME_GB = 2**30
@@ -409,13 +414,12 @@ class Instance:
     def restart(self) -> None:
         """Restart the database and wait until it is healthy again."""
         self.cloud.trove.instances.restart(self.id)
-        # The guest's reports come every few seconds: one look may still see an old one.
-        self.wait_until_healthy(self.timeouts.restart, hold=2)
+        self.wait_until_healthy(self.timeouts.restart, hold=HELD)
 
     def resize(self, flavor: str) -> None:
         """Give the instance another flavor, by its id, and wait until it is healthy again."""
         self.cloud.trove.instances.resize_instance(self.id, flavor)
-        self.wait_until_healthy(self.timeouts.resize, hold=2)
+        self.wait_until_healthy(self.timeouts.resize, hold=HELD)
 
     def grow(self, volume_gb: int) -> None:
         """Give the instance a larger data volume and wait until it is healthy again.
@@ -424,7 +428,7 @@ class Instance:
             volume_gb: its new size in GiB.
         """
         self.cloud.trove.instances.resize_volume(self.id, volume_gb)
-        self.wait_until_healthy(self.timeouts.resize, hold=2)
+        self.wait_until_healthy(self.timeouts.resize, hold=HELD)
 
     def upgrade(self, version: str, *, deprecated: bool = False) -> None:
         """Run the database in another version, and wait until it is healthy again.
@@ -440,7 +444,7 @@ class Instance:
             self.cloud.trove.client.put(
                 f"/instances/{self.id}", body={"instance": {"datastore_version": version}}
             )
-        self.wait_until_healthy(self.timeouts.restart, hold=2)
+        self.wait_until_healthy(self.timeouts.restart, hold=HELD)
 
     def rename(self, name: str) -> None:
         """Give the instance another name, in Trove."""
