@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 from ruamel.yaml import YAML
 
-from trove.tests.common import paths
+from trove.tests.common import paths, progress
 from trove.tests.embedded.cloud import REGION, Cloud
 
 
@@ -41,24 +41,46 @@ def _entry(cloud: Cloud, user: str) -> dict:
 
 
 def add(cloud: Cloud) -> Path:
-    """Write the entries of the demo user and the administrator; return the file."""
+    """Write the entries of the demo user and the administrator; return the file.
+
+    A cloud of the same name that another home has loses them, and the user is told so.
+    """
     entries = {
         cloud.user_cloud: _entry(cloud, "demo"),
         cloud.admin_cloud: _entry(cloud, "admin"),
     }
-    _rewrite(lambda clouds: clouds.update(entries))
+
+    def write(clouds: dict) -> None:
+        before = clouds.get(cloud.user_cloud) or {}
+        if before and not _is_of(cloud, before) and Path(before.get("cacert") or "").is_file():
+            progress.say(
+                f"{cloud.user_cloud} in {location()} meant the cloud of {before['cacert']}, "
+                "and means this one now; --name keeps them apart"
+            )
+        clouds.update(entries)
+
+    _rewrite(write)
     return location()
 
 
 def remove(cloud: Cloud) -> None:
-    """Take the cloud's entries out; a file that held nothing else is removed."""
+    """Take the cloud's entries out; a file that held nothing else is removed.
+
+    Those that another home's cloud of the same name has written since are left.
+    """
 
     def drop(clouds: dict) -> None:
         for name in (cloud.user_cloud, cloud.admin_cloud):
-            clouds.pop(name, None)
+            if _is_of(cloud, clouds.get(name) or {}):
+                del clouds[name]
 
     if location().exists():
         _rewrite(drop)
+
+
+def _is_of(cloud: Cloud, entry: dict) -> bool:
+    # Every cloud has an authority of its own, in its own folder.
+    return entry.get("cacert") == str(cloud.authority)
 
 
 def _rewrite(change: Callable[[dict], object]) -> None:

@@ -61,3 +61,23 @@ def test_removing_twice_is_harmless(cloud):
     clouds_yaml.remove(cloud)
     clouds_yaml.remove(cloud)
     assert not clouds_yaml.location().exists()
+
+
+def test_a_cloud_of_another_home_may_take_the_name_and_keeps_it(
+    cloud, tmp_path, monkeypatch, capsys
+):
+    cloud.authority.parent.mkdir(parents=True, exist_ok=True)
+    cloud.authority.touch()
+    clouds_yaml.add(cloud)
+    first = str(cloud.authority)
+
+    with monkeypatch.context() as another_home:
+        another_home.setenv("TROVE_SCENARIO_HOME", str(tmp_path / "another-home"))
+        cloud.make_folders()
+        file = clouds_yaml.add(cloud)
+        second = str(cloud.authority)
+    clouds_yaml.remove(cloud)
+
+    assert f"meant the cloud of {first}" in capsys.readouterr().err
+    entries = yaml.safe_load(file.read_text())["clouds"]
+    assert entries["trove-embedded"]["cacert"] == second != first
