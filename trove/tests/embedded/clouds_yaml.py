@@ -52,7 +52,7 @@ def add(cloud: Cloud) -> Path:
 
     def write(clouds: dict) -> None:
         before = clouds.get(cloud.user_cloud) or {}
-        if before and not _is_of(cloud, before) and Path(before.get("cacert") or "").is_file():
+        if not _is_of(cloud, before) and Path(before.get("cacert") or "").is_file():
             progress.say(
                 f"{cloud.user_cloud} in {location()} meant the cloud of {before['cacert']}, "
                 "and means this one now; --name keeps them apart"

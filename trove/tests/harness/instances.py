@@ -351,7 +351,7 @@ class Instance:
         """
 
         def look() -> State:
-            state = self._look(self._listed())
+            state = self._look(find_instance(self.cloud, self.id).to_dict())
             return State(state.name, state.name.rpartition("/")[2] == status, state.fault)
 
         return wait_for(
@@ -462,6 +462,10 @@ class Instance:
             self.timeouts.gone,
         )
         self.journal.closed(self._entry)
+        self.leave()
+
+    def leave(self) -> None:
+        """Have this process look after it no longer: it is gone, or another's affair."""
         self._handled[:] = [each for each in self._handled if each.id != self.id]
 
     @property
@@ -472,9 +476,6 @@ class Instance:
         except GONE:
             return False
         return True
-
-    def _listed(self) -> dict[str, Any]:
-        return find_instance(self.cloud, self.id).to_dict()
 
     def _look(self, shown: dict[str, Any] | None = None) -> State:
         shown = shown or self.show()
