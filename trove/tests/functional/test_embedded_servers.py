@@ -20,12 +20,13 @@ from trove.tests.functional.observing import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
-# A guest that counts its starts on its root disk and tells the console.
+# A guest that keeps an id of each of its starts on its root disk, and tells all to the console.
 _INIT = """#!/bin/sh
-echo started >> /starts
-number=0
-while read -r _; do number=$((number + 1)); done < /starts
-echo "starts: $number" > /dev/console
+read -r start < /proc/sys/kernel/random/uuid
+echo "$start" >> /starts
+told=
+while read -r start; do told="$told $start"; done < /starts
+echo "starts:$told" > /dev/console
 exec sleep infinity
 """
 _PROGRAMS = ("/bin/sh", "/bin/sleep")
@@ -115,13 +116,22 @@ class Servers:
         now = self._compute.get_server(server)
         return self._compute.wait_for_server(now, status, failures=failing, interval=1, wait=90)
 
-    def starts(self, server: Server) -> int:
-        """Return how often the server has started, as it said last."""
+    def starts(self, server: Server) -> list[str]:
+        """Return the ids of the starts that are on the server's root disk, as it said last."""
         try:
             told = self._compute.get_server_console_output(server)["output"] or ""
         except NotFoundException:  # it is not there again yet
-            return 0
-        return int(re.findall(r"starts: (\d+)", told)[-1]) if "starts: " in told else 0
+            return []
+        lines = re.findall(r"^starts:(.*)\r?\n", told, re.MULTILINE)
+        return lines[-1].split() if lines else []
+
+    def starts_since(self, server: Server, before: list[str]) -> list[str]:
+        """Wait until a server has started again; return the ids of all starts on its root disk.
+
+        How many they are by then is not said: a container may be started anew at once.
+        """
+        wait_until(lambda: self.starts(server) not in ([], before), timeout=20)
+        return self.starts(server)
 
 
 @pytest.fixture
@@ -133,41 +143,45 @@ def servers(admin, image, sizes) -> Iterator[Servers]:
 
 def test_a_resized_server_keeps_its_root_disk(admin, servers, sizes):
     server = servers.started()
-    wait_until(lambda: servers.starts(server) == 1, timeout=20)
+    before = servers.starts_since(server, [])
 
     admin.compute.resize_server(server, sizes[1])
     servers.wait(server, "VERIFY_RESIZE")
     admin.compute.confirm_server_resize(server)
 
     assert servers.wait(server, "ACTIVE").flavor.disk == 2
-    wait_until(lambda: servers.starts(server) == 2, timeout=20)
+    after = servers.starts_since(server, before)
+    assert after[: len(before)] == before
 
 
 def test_a_resize_is_undone_with_what_was_written_meanwhile(admin, servers, sizes):
     server = servers.started()
-    wait_until(lambda: servers.starts(server) == 1, timeout=20)
+    before = servers.starts_since(server, [])
 
     admin.compute.resize_server(server, sizes[1])
     servers.wait(server, "VERIFY_RESIZE")
-    wait_until(lambda: servers.starts(server) == 2, timeout=20)
+    resized = servers.starts_since(server, before)
     admin.compute.revert_server_resize(server)
 
     assert servers.wait(server, "ACTIVE").flavor.disk == 1
-    # Its third start, but the second of this disk.
-    wait_until(lambda: servers.starts(server) == 2, timeout=20)
+    undone = servers.starts_since(server, resized)
+    assert undone[: len(before)] == before
+    assert resized[-1] not in undone
 
 
 def test_a_rebuilt_server_begins_anew(admin, servers, image):
     server = servers.started()
-    wait_until(lambda: servers.starts(server) == 1, timeout=20)
+    first = servers.starts_since(server, [])
     admin.compute.reboot_server(server, "HARD")
-    wait_until(lambda: servers.starts(server) == 2, timeout=20)
+    rebooted = servers.starts_since(server, first)
+    assert rebooted[: len(first)] == first
     servers.wait(server, "ACTIVE")
 
     admin.compute.rebuild_server(server, image=image)
 
     servers.wait(server, "ACTIVE")
-    wait_until(lambda: servers.starts(server) == 1, timeout=20)
+    rebuilt = servers.starts_since(server, rebooted)
+    assert not set(rebuilt) & set(rebooted)
 
 
 def test_of_servers_that_must_be_apart_one_host_takes_one(admin, servers):
