@@ -70,6 +70,8 @@ def write_all(cloud: Cloud, settings: Settings, services: list[Service]) -> None
     write("mariadb/init.sql", cloud.etc / "mariadb.sql", {**context, "databases": databases})
     supervisor = {**context, "services": services}
     write("supervisor/supervisord.conf", cloud.folder / "supervisord.conf", supervisor)
+    if "trove" in chosen:
+        _write_user_data(cloud)
     _add_container_hook(cloud)
     for file in _BESIDE_CONFIGURATION:
         link = cloud.etc / file
@@ -80,6 +82,13 @@ def write_all(cloud: Cloud, settings: Settings, services: list[Service]) -> None
     (cloud.etc / "resolv.conf").write_text("")
     _add_accounts(cloud)
     os.chmod(cloud.etc, 0o755)  # noqa: PTH101 -- it becomes /etc
+
+
+def _write_user_data(cloud: Cloud) -> None:
+    """Write for each datastore what its guests get beside their settings, as operators do."""
+    for datastore in matrix.load().datastores:
+        target = cloud.etc / "trove" / "cloudinit" / f"{datastore}.cloudinit"
+        write("trove/guest.cloudinit", target, {})
 
 
 def _add_container_hook(cloud: Cloud) -> None:

@@ -3,7 +3,14 @@
 from collections.abc import Callable
 
 from trove.tests.harness.clients import Cloud
-from trove.tests.harness.instances import FAILING, LOOK_INTERVAL, RUNNING, Instance
+from trove.tests.harness.instances import (
+    FAILING,
+    HEALTHY,
+    HELD,
+    LOOK_INTERVAL,
+    RUNNING,
+    Instance,
+)
 from trove.tests.harness.waiting import State, wait_for
 from trove.tests.harness.workload import Workload
 
@@ -54,6 +61,19 @@ class ReplicationGroup:
         )
         self._settle(_heir(survivors), survivors)
         return dead
+
+    def revive(self, admin: Cloud) -> None:
+        """Switch the server of a dead source on again, as if nothing had been asked of Trove.
+
+        Returns once all are healthy and replicate from it.
+        """
+        admin.compute.start_server(self.source.server_id(admin))
+        for member in self.members:
+            admin.trove.mgmt_instances.reset_task_status(member.id)
+        # Until their agents report, what is remembered of them may be a failure.
+        for member in self.members:
+            member.wait_until(HEALTHY, self._timeouts.failover, hold=HELD)
+        self._settle(self.source, self.members)
 
     def detach(self, replica: Instance) -> None:
         """Make a replica an instance of its own; wait until it is healthy so."""

@@ -196,14 +196,13 @@ def test_the_guest_agent_is_told_of_its_upgrade(admin_cloud, shared_instance):
     assert answer.status_code == 202
 
 
-@pytest.mark.server_bug("instances_are_rebuilt_only_with_a_cloudinit_file")
-def test_data_is_still_there_after_a_rebuild(admin_cloud, fresh_instance, datastore_version):
-    workload = Workload(fresh_instance)
-    workload.write()
+def test_data_is_still_there_after_a_rebuild(admin_cloud, spare_instance, datastore_version):
+    with Workload(spare_instance) as workload:
+        workload.write()
 
-    admin_cloud.trove.mgmt_instances.rebuild(fresh_instance.id, datastore_version.image_id)
+        admin_cloud.trove.mgmt_instances.rebuild(spare_instance.id, datastore_version.image_id)
 
-    fresh_instance.wait_for_action(admin_cloud, "rebuild")
-    fresh_instance.wait_until_idle(admin_cloud)
-    fresh_instance.wait_until_healthy(fresh_instance.timeouts.resize, hold=HELD)
-    workload.verify()
+        spare_instance.wait_for_action(admin_cloud, "rebuild")
+        spare_instance.wait_until_idle(admin_cloud)
+        spare_instance.wait_until_healthy(spare_instance.timeouts.resize, hold=HELD)
+        workload.verify()

@@ -1,5 +1,7 @@
 """Instances that can't be built: how they fail, and what is left of them."""
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from uuid import uuid4
 
@@ -8,7 +10,7 @@ from troveclient.exceptions import UnprocessableEntity
 
 from trove.tests.fixtures.instances import need_volumes
 from trove.tests.harness import networks
-from trove.tests.harness.instances import delete_all
+from trove.tests.harness.instances import Instance
 from trove.tests.harness.paging import every
 from trove.tests.harness.traces import Traces
 
@@ -23,11 +25,8 @@ FAULTS = {
 
 
 @pytest.fixture(scope="module")
-def hopeless(instance_factory, instance_spec, impossible_flavor, admin_cloud):
-    """Instances that Trove takes for possible, each with its traces, by what is wrong with them.
-
-    All are asked for at once, and fail while tests run.
-    """
+def hopeless(instance_factory, instance_spec, impossible_flavor) -> dict[str, Instance]:
+    """Instances that Trove takes for possible, by what is wrong with them; all are asked for."""
     wrong = {
         "flavor": {"flavor_id": impossible_flavor},
         "network": {"nics": [{"net-id": str(uuid4())}]},
@@ -36,29 +35,42 @@ def hopeless(instance_factory, instance_spec, impossible_flavor, admin_cloud):
     }
     if instance_spec.volume_gb:
         wrong["volume type"] = {"volume": {"size": instance_spec.volume_gb, "type": "no-such-type"}}
-    plain = {"databases": None, "users": None}
-    asked = {
-        what: instance_factory.request("hopeless", **change, **plain)
+    return {
+        what: instance_factory.request("hopeless", **change, databases=None, users=None)
         for what, change in wrong.items()
     }
-    yield {what: (instance, Traces(admin_cloud, instance)) for what, instance in asked.items()}
-    delete_all(asked.values(), admin_cloud)
+
+
+@pytest.fixture(scope="module")
+def failures(hopeless, admin_cloud) -> Iterator[dict[str, Future]]:
+    """The fault of each, and what is left of it once it is deleted: they fail while tests run."""
+
+    def failure(instance: Instance, traces: Traces) -> tuple[str, list[str]]:
+        fault = instance.wait_until("ERROR", instance.timeouts.failed).fault
+        instance.delete()
+        return fault, traces.left()
+
+    with ThreadPoolExecutor() as watching:
+        yield {
+            what: watching.submit(failure, hopeless[what], Traces(admin_cloud, hopeless[what]))
+            for what in FAULTS
+            if what in hopeless
+        }
 
 
 @pytest.mark.parametrize("what", FAULTS)
-def test_what_can_not_be_built_fails_and_leaves_nothing(hopeless, what, instance_spec):
+def test_what_can_not_be_built_fails_and_leaves_nothing(failures, what, instance_spec):
     if what == "volume type":
         need_volumes(instance_spec)
-    instance, traces = hopeless[what]
 
-    assert FAULTS[what] in instance.wait_until("ERROR", instance.timeouts.failed).fault
+    fault, left = failures[what].result()
 
-    instance.delete()
-    assert traces.left() == []
+    assert FAULTS[what] in fault
+    assert left == []
 
 
 def test_the_administrator_sees_where_it_failed_and_remembers(hopeless, admin_cloud):
-    instance, _ = hopeless["another zone"]
+    instance = hopeless["another zone"]
     instance.wait_until("ERROR", instance.timeouts.failed)
 
     listing = admin_cloud.trove.mgmt_instances.list
