@@ -6,6 +6,7 @@ from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import lifecycle
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.seeding import TENANT_NETWORK
+from trove.tests.embedded.supervision import RUNNING, Supervisor
 
 
 @dataclass(frozen=True)
@@ -16,16 +17,37 @@ class EmbeddedCloud:
         user_cloud: entry of the demo user.
         admin_cloud: entry of the administrator.
         network: name of the demo project's network.
+        logs: folder of its services' logs.
     """
 
     user_cloud: str
     admin_cloud: str
     network: str
+    logs: str
 
 
 def names_of(cloud: Cloud) -> EmbeddedCloud:
     """Return what a user needs to know of a cloud."""
-    return EmbeddedCloud(cloud.user_cloud, cloud.admin_cloud, TENANT_NETWORK)
+    return EmbeddedCloud(
+        cloud.user_cloud, cloud.admin_cloud, TENANT_NETWORK, str(cloud.folder / "logs")
+    )
+
+
+def ailments(since: float) -> list[str]:
+    """Return which services of the embedded cloud don't run, or had to be started again.
+
+    Args:
+        since: seconds since the epoch; who has run since before then was not started again.
+    """
+    try:
+        processes = Supervisor(Cloud().supervisor).processes()
+    except OSError:
+        return ["the embedded cloud is down"]
+    return [
+        f"{each['name']} {'was started again' if each['statename'] == RUNNING else 'does not run'}"
+        for each in processes
+        if each["statename"] != RUNNING or each["start"] > since
+    ]
 
 
 def ensure_up() -> EmbeddedCloud:

@@ -36,11 +36,13 @@ class CloudNames:
         user: entry that the tests run as.
         admin: entry for provisioning: images, flavors, datastore versions.
         network: name or id of the user's network, where that is settled.
+        logs: folder of the services' logs, where the cloud is on this machine.
     """
 
     user: str
     admin: str
     network: str | None = None
+    logs: str | None = None
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
+from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.instances import Instance
 from trove.tests.harness.paging import every
+
+
+class SpoiltError(ScenarioError):
+    """A test has left an instance that others use otherwise than it was."""
 
 
 @dataclass(frozen=True)

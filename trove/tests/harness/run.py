@@ -24,6 +24,7 @@ from trove.tests.harness.journal import PREFIX, Journal
 OWNER_LOCK = "owner.lock"
 JOURNAL = "journal.jsonl"
 RUNS_KEPT = 20
+LATEST = "latest"
 TIMINGS = "timings.jsonl"
 SECRET = "secret-"  # begins the names of results that hold passwords
 
@@ -60,6 +61,7 @@ class Run:
         self.prepare()
         lock = FileLock(self.folder / OWNER_LOCK, is_singleton=False)
         lock.acquire(timeout=0)
+        self._be_latest()
         return lock
 
     def name(self, what: str) -> str:
@@ -91,6 +93,12 @@ class Run:
             raise ScenarioError(outcome["error"])
         return outcome["value"]
 
+    def _be_latest(self) -> None:
+        """Have the link beside the runs lead to this one."""
+        link = self.folder.with_name(f".{self.id}")
+        link.symlink_to(self.id)
+        link.replace(self.folder.with_name(LATEST))
+
     def note_seconds(self, what: str, seconds: float) -> None:
         """Note how long something took, for the summary at the end."""
         self.prepare()
@@ -116,8 +124,8 @@ def dead_runs() -> Iterator[Run]:
 
     While a run is in the caller's hands no other process gets it.
     """
-    for journal in sorted(paths.runs().glob(f"*/{JOURNAL}")):
-        run = Run(journal.parent.name, journal.parent)
+    for folder in _folders():
+        run = Run(folder.name, folder)
         try:
             with FileLock(run.folder / OWNER_LOCK, is_singleton=False, timeout=0):
                 if run.journal.open_entries():
@@ -128,14 +136,16 @@ def dead_runs() -> Iterator[Run]:
 
 def forget_old_runs(keep: int = RUNS_KEPT) -> None:
     """Remove the folders of all but the newest runs, unless one has something left."""
-    newest_first = sorted(
-        (folder for folder in paths.runs().glob("*") if folder.is_dir()),
-        key=lambda folder: folder.stat().st_mtime,
-        reverse=True,
-    )
+    newest_first = sorted(_folders(), key=lambda folder: folder.stat().st_mtime, reverse=True)
     for folder in newest_first[keep:]:
         if not Journal(folder / JOURNAL).open_entries():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folders() -> list[Path]:
+    """Return the folders of all runs, in order of their ids."""
+    each = paths.runs().glob("*")
+    return sorted(folder for folder in each if folder.is_dir() and not folder.is_symlink())
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -114,6 +114,7 @@ class _Watch:
             self.error = error
             self.streak = 0
             raise
+        self.error = None
         self._log_change()
         if isinstance(self.seen, State) and self.seen.name in self.failing:
             raise FailedStateError(

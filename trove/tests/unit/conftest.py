@@ -89,7 +89,8 @@ class Project:
     @property
     def runs(self) -> list[Run]:
         """The runs that have left something on disk, oldest first."""
-        return [Run(folder.name, folder) for folder in sorted(paths.runs().glob("*"))]
+        folders = sorted(each for each in paths.runs().glob("*") if not each.is_symlink())
+        return [Run(folder.name, folder) for folder in folders]
 
 
 @pytest.fixture

@@ -246,14 +246,32 @@ class FakeCloud:
                 (each for each in flavors.list() if name in (each.name, each.id)), None
             ),
             get_server=lambda id: Resource(id=id, status="ACTIVE"),
+            servers=lambda **_: [
+                Resource(id="server-of-it", name=each.name, attached_volumes=[], user_data="secret")
+                for each in instances.list()
+            ],
+            services=lambda: [
+                Resource(
+                    binary="nova-compute",
+                    state=os.environ.get("FAKE_WORKER", "up"),
+                    status="enabled",
+                )
+            ],
             get_server_console_output=lambda id, **_: {
                 "output": os.environ.get("FAKE_CONSOLE", f"console of {id}")
             },
         )
-        self.network = SimpleNamespace(find_network=lambda name, **_: Resource(id="net", name=name))
-        self.block_storage = SimpleNamespace(snapshots=lambda **_: [])
+        self.network = SimpleNamespace(
+            find_network=lambda name, **_: Resource(id="net", name=name),
+            networks=lambda: [],
+            ports=lambda: [Resource(id="port", device_id="server-of-it")],
+        )
+        self.block_storage = SimpleNamespace(
+            snapshots=lambda **_: [], volumes=lambda **_: [], services=lambda: []
+        )
         users, projects = self._sdk("user"), self._sdk("project")
         self.accounts = SimpleNamespace(
+            regions=lambda: [],
             users=users.list,
             get_user=users.get,
             create_user=users.create,

@@ -33,6 +33,71 @@ def test_a_failure_leaves_its_evidence(project):
     assert json.loads((instance / "instance.json").read_text())["status"] == "ACTIVE"
     assert "ACTIVE/HEALTHY" in (instance / "states.log").read_text()
     assert (instance / "console.log").read_text() == "console of server-of-it"
+    assert json.loads((instance / "ports.json").read_text()) == [
+        {"id": "port", "device_id": "server-of-it"}
+    ]
+    assert "user_data" not in (instance / "server.json").read_text()
+    assert json.loads((folder / "failure.json").read_text())["culprit"] == "PRODUCT"
+    written = {file.name for file in folder.rglob("*") if file.is_file()}
+    readme = (folder / "README.md").read_text()
+    assert {name for name in written if f"`{name}`" in readme} == written - {"README.md"}
+
+
+def test_a_summary_begins_with_who_is_to_blame(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    project.pytester.makepyfile(
+        """
+        def test_trove(shared_instance): assert shared_instance.name == "another"
+        def test_itself(shared_instance): shared_instance.nonsense
+        """
+    )
+    result = project.run("-m", "mysql", "--junitxml=report.xml")
+
+    result.stdout.fnmatch_lines(
+        ["FAILED *::test_trove* - PRODUCT: Assert*", "FAILED *::test_itself* - TEST: Attribute*"]
+    )
+    report = (project.pytester.path / "report.xml").read_text()
+    assert '<property name="culprit" value="TEST"' in report
+
+
+BREAKING = """
+    import os
+
+    def test_first(cloud, target{more}):
+        os.environ["FAKE_WORKER"] = "down"
+        assert not "what the cloud can do"
+
+    def test_second(cloud, target): pass
+    def test_third(cloud, target): pass
+"""
+
+
+def test_a_broken_cloud_is_one_failure_and_the_rest_is_skipped(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    project.pytester.makepyfile(test_db=BREAKING.format(more=""))
+
+    result = project.run("-m", "mysql")
+
+    result.assert_outcomes(failed=1, skipped=2)
+    result.stdout.fnmatch_lines(
+        [
+            "Probably to blame: ENVIRONMENT, for Nova: nothing has been heard of nova-compute",
+            "skipped, by reason: 2 cloud_is_broken",
+            "SKIPPED * cloud_is_broken: Nova: nothing has been heard of nova-compute",
+            "FAILED *::test_first* - ENVIRONMENT: Assert*",
+        ]
+    )
+
+
+def test_when_the_cloud_is_sound_again_tests_go_on(project):
+    # Undone at the end of the first test.
+    project.pytester.makepyfile(
+        test_db=BREAKING.format(more=", monkeypatch").replace(
+            'os.environ["FAKE_WORKER"] = "down"', 'monkeypatch.setenv("FAKE_WORKER", "down")'
+        )
+    )
+
+    project.run("-m", "mysql").assert_outcomes(failed=1, passed=2)
 
 
 def test_passwords_are_in_neither_report_nor_evidence(project):
