@@ -27,6 +27,10 @@ class Culprit(StrEnum):
     TEST = "TEST"
 
 
+class CloudFailure(ScenarioError):
+    """The cloud around Trove fails: given to an error as its cause by who finds that out."""
+
+
 # How services, and Trove in their words, say that the cloud has no room.
 NO_ROOM = re.compile(
     r"No valid host was found|[Qq]uota exceeded|OverQuota|No space left on device"
@@ -51,12 +55,19 @@ def likely(error: BaseException) -> Culprit:
         return Culprit.TEST
     if any(isinstance(each, _DATABASE) for each in chain):
         return Culprit.PRODUCT
-    if any(map(_is_of_environment, chain)):
+    if any(isinstance(each, CloudFailure) or _is_of_environment(each) for each in chain):
         return Culprit.ENVIRONMENT
     if any(isinstance(each, _PRODUCT) for each in chain):
         return Culprit.PRODUCT
     # What explains itself and is none of those was said while all was being prepared.
     return Culprit.ENVIRONMENT if isinstance(error, ScenarioError) else Culprit.TEST
+
+
+def lay_to_cloud(error: BaseException, reason: str) -> None:
+    """Give an error the cloud's failure as the first of its causes."""
+    first = list(_chain(error))[-1]
+    if not isinstance(first, CloudFailure):
+        first.__cause__ = CloudFailure(reason)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "trove-scenario-"
+KEPT = "kept"  # why a resource needs no clean-up, though it is there
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ class Journal:
                 case "closed":
                     entries.pop(key, None)
         return list(entries.values())
+
+    def kept(self) -> set[str]:
+        """Return the names of the resources that were left behind on purpose."""
+        last = {line["name"]: line for line in self._lines() if line["event"] != "run"}
+        return {name for name, line in last.items() if line.get("why") == KEPT}
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         try:

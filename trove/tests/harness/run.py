@@ -47,6 +47,11 @@ class Run:
         id = f"{time.strftime('%y%m%d%H%M')}{secrets.token_hex(2)}"
         return cls(id, paths.runs() / id)
 
+    @property
+    def logins(self) -> Path:
+        """Folder of the commands that log in to instances; they hold passwords."""
+        return self.folder / "logins"
+
     @cached_property
     def journal(self) -> Journal:
         """What the run created."""
@@ -88,7 +93,7 @@ class Run:
                 except ScenarioError as error:
                     outcome = {"error": str(error)}
                 _write_whole(result, json.dumps(outcome))
-            outcome = json.loads(result.read_text())
+            outcome = _read(result)
         if "error" in outcome:
             raise ScenarioError(outcome["error"])
         return outcome["value"]
@@ -114,9 +119,26 @@ class Run:
         return [(what, seconds) for what, seconds in map(json.loads, lines)]
 
     def forget_secrets(self) -> None:
-        """Remove the shared results: they hold the passwords of instances."""
+        """Remove what holds the passwords of instances."""
         for result in self.folder.glob(f"{SECRET}*.json"):
             result.unlink()
+        shutil.rmtree(self.logins, ignore_errors=True)
+
+    def results(self, what: str) -> list[dict[str, Any]]:
+        """Return the shared results whose names match a pattern, the last one first."""
+        files = sorted(self.folder.glob(f"{what}.json"), reverse=True)
+        return [outcome["value"] for file in files if "value" in (outcome := _read(file))]
+
+    def forget_results(self, but: str) -> None:
+        """Have what was made once be made anew, except what matches a pattern."""
+        for result in self.folder.glob("*.json"):
+            if not result.match(f"{but}.json"):
+                result.unlink()
+
+
+def earlier_runs() -> list[Run]:
+    """Return the runs that have left a folder here, the newest first."""
+    return [Run(folder.name, folder) for folder in reversed(_folders())]
 
 
 def dead_runs() -> Iterator[Run]:
@@ -146,6 +168,10 @@ def _folders() -> list[Path]:
     """Return the folders of all runs, in order of their ids."""
     each = paths.runs().glob("*")
     return sorted(folder for folder in each if folder.is_dir() and not folder.is_symlink())
+
+
+def _read(result: Path) -> dict[str, Any]:
+    return json.loads(result.read_text())
 
 
 def _write_whole(path: Path, text: str) -> None:

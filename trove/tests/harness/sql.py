@@ -1,5 +1,6 @@
 """How to talk to each kind of database, as any application would."""
 
+import shlex
 import socket
 import struct
 from collections.abc import Iterator
@@ -136,6 +137,9 @@ class Dialect(Protocol):
             CannotConnectError: it says something else.
         """
 
+    def client(self, server: Server, login: Login, database: str) -> str:
+        """Return the shell command that opens the database's own client; it has the password."""
+
 
 class _MySQLConnection:
     def __init__(self, raw: pymysql.Connection) -> None:
@@ -214,6 +218,10 @@ class MySQL:
             yield _MySQLConnection(raw)
         finally:
             raw.close()
+
+    def client(self, server: Server, login: Login, database: str) -> str:
+        where = ["-h", server.host, "-P", str(server.port), "-u", login.user, database]
+        return f"MYSQL_PWD={shlex.quote(login.password)} exec mysql {shlex.join(where)}"
 
     def start_tls(self, connection: socket.socket) -> None:
         """See ``Dialect``; the server begins, with a greeting that says what it can."""
@@ -348,6 +356,10 @@ class PostgreSQL:
             yield _PostgreSQLConnection(raw)
         finally:
             raw.close()
+
+    def client(self, server: Server, login: Login, database: str) -> str:
+        where = ["-h", server.host, "-p", str(server.port), "-U", login.user, database]
+        return f"PGPASSWORD={shlex.quote(login.password)} exec psql {shlex.join(where)}"
 
     def start_tls(self, connection: socket.socket) -> None:
         """See ``Dialect``; the server answers with one letter."""

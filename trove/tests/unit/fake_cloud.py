@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from trove.tests.common.errors import ScenarioError
@@ -42,7 +43,13 @@ def _register(admin, target, image_id, journal):
     return LoadedVersion("v1", target.datastore.name, target.version.name, image_id)
 
 
+@contextmanager
+def _connected(instance, **_how):
+    yield None
+
+
 clients.connect = _connect
+instances.Instance.connected = _connected
 images.ensure_image = _ensure_image
 images.key = lambda target: "0123456789abcdef"
 loading.upload = _upload

@@ -97,6 +97,20 @@ class Collection:
         (self._store.folder / f"{self._kind}-{id}").unlink()
 
 
+class Instances(Collection):
+    """Trove's instances, each with the parts of its answers that the harness reads."""
+
+    def create(self, name: str, *_args: Any, **asked: Any) -> Resource:
+        """Add one."""
+        return super().create(
+            name,
+            datastore={"type": asked.get("datastore"), "version": asked.get("datastore_version")},
+            flavor={"id": asked.get("flavor_id")},
+            volume={"size": asked.get("volume", {}).get("size", 0)},
+            addresses=[{"address": "192.0.2.1", "type": "private"}],
+        )
+
+
 class ObjectStore:
     """Swift: objects by container and name.
 
@@ -215,7 +229,7 @@ class FakeCloud:
             "operating_status": "HEALTHY",
         }
         server = {"server": {"id": "server-of-it"}}
-        instances = self._trove("instance", **healthy, **server)
+        instances = Instances(self.store, "instance", trove_errors.NotFound, **healthy, **server)
         self.trove = SimpleNamespace(
             instances=instances,
             mgmt_instances=instances,

@@ -21,7 +21,7 @@ FAILING = """
 def test_a_failure_leaves_its_evidence(project):
     project.pytester.makepyfile(test_db=FAILING)
 
-    result = project.run("-m", "mysql", "--keep-instances=failed")
+    result = project.run("-m", "mysql", "--keep=on-failure")
 
     result.assert_outcomes(failed=1)
     (run,) = project.runs
@@ -170,14 +170,33 @@ def test_an_unknown_cloud_ends_the_run_with_those_that_are_known(project):
     result.stdout.fnmatch_lines(["*There is no cloud 'nowhere' * known are: fake, fake-admin.*"])
 
 
-def test_instances_are_kept_on_demand(project):
-    project.pytester.makepyfile("def test_it(shared_instance, fresh_instance): pass")
+def test_a_test_that_the_cloud_has_failed_is_tried_again_on_demand(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    project.pytester.makepyfile(
+        test_db="""
+        attempts = []
 
-    project.run("-m", "mysql", "--keep-instances=always").assert_outcomes(passed=1)
+        def test_on_a_cloud_that_ails(cloud, target, monkeypatch):
+            attempts.append("one")
+            if len(attempts) == 1:
+                monkeypatch.setenv("FAKE_WORKER", "down")
+                assert not "what the cloud can do"
 
-    assert len(project.cloud.all("instance")) == 2
-    (run,) = project.runs
-    assert run.journal.open_entries() == []
+        def test_that_fails_by_itself(cloud, target):
+            assert not "what Trove can do"
+        """
+    )
+    result = project.run("-m", "mysql", "--rerun-environment=1")
+
+    result.stdout.fnmatch_lines(["*1 failed, 1 passed*1 rerun*"])
+    result.stdout.fnmatch_lines(["FAILED *by_itself* - PRODUCT: *"])
+
+
+def test_whoever_sits_at_a_failure_has_a_terminal(project):
+    result = project.run("-m", "mysql", "--sit")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --sit needs a terminal and a single process: *"])
 
 
 def test_a_fresh_instance_goes_with_its_test(project):

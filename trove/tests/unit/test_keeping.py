@@ -1,0 +1,100 @@
+"""What a run leaves behind on purpose, and what a later run does with it."""
+
+import json
+import stat
+
+import pytest
+
+from trove.tests.harness.journal import PREFIX
+
+TWO = """
+    def test_one(shared_instance): pass
+    def test_two(shared_instance): {two}
+"""
+
+
+def test_what_is_kept_can_be_reached_and_deleted_later(project):
+    project.pytester.makepyfile("def test_it(shared_instance, fresh_instance): pass")
+
+    result = project.run("-m", "mysql", "--keep=always")
+
+    result.assert_outcomes(passed=1)
+    assert len(project.cloud.all("instance")) == 2
+    (run,) = project.runs
+    assert run.journal.open_entries() == []
+    client = next(run.logins.glob("*-shared-*"))
+    assert stat.S_IMODE(client.stat().st_mode) == 0o700
+    assert "-h 192.0.2.1 -P 3306 -u scenario scenario" in client.read_text()
+    result.stdout.fnmatch_lines(
+        [f"*reach it: {client}", f"*delete all of it: trove-sweep --run {run.id} --yes"]
+    )
+
+
+@pytest.mark.parametrize(("two", "kept"), [("pass", 0), ("assert False", 1)])
+def test_a_run_may_be_kept_only_if_a_test_has_failed(project, two, kept):
+    project.pytester.makepyfile(test_db=TWO.format(two=two))
+
+    project.run("-m", "mysql", "--keep=on-failure")
+
+    assert len(project.cloud.all("instance")) == kept
+    (run,) = project.runs
+    assert run.logins.exists() == bool(kept)
+
+
+def test_a_kept_instance_is_taken_again(project):
+    project.pytester.makepyfile(test_db=TWO.format(two="pass"))
+    project.run("-m", "mysql", "--keep=always").assert_outcomes(passed=2)
+    (kept,) = project.cloud.all("instance")
+
+    result = project.run("-m", "mysql", "--reuse")
+
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines([f"*instance {kept.name} of run * is taken again"])
+    assert [each.id for each in project.cloud.all("instance")] == [kept.id]
+
+
+@pytest.mark.parametrize(
+    ("changed", "why_not"),
+    [
+        ({"operating_status": "ERROR"}, "its status is ERROR, not HEALTHY"),
+        ({"flavor": {"id": "tiny"}}, "its flavor is tiny, not *"),
+        (None, "it is gone"),
+    ],
+)
+def test_of_a_kept_instance_that_is_not_taken_it_is_told_why(project, changed, why_not):
+    project.pytester.makepyfile(test_db=TWO.format(two="pass"))
+    project.run("-m", "mysql", "--keep=always")
+    (file,) = project.cloud.folder.glob("instance-*")
+    if changed:
+        file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    else:
+        file.unlink()
+
+    result = project.run("-m", "mysql", "--reuse")
+
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines([f"*instance {PREFIX}* is not taken: {why_not}"])
+
+
+def test_a_run_that_died_is_gone_on_with(project):
+    project.pytester.makepyfile(
+        test_db=TWO.format(two="__import__('os').path.exists('alive') or __import__('os')._exit(9)")
+    )
+    assert project.run("-m", "mysql", "--keep=on-failure").ret == 9
+    (run,) = project.runs
+    (project.pytester.path / "alive").touch()
+
+    result = project.run("-m", "mysql", f"--resume={run.id}")
+
+    # What had passed is not done again, and what had booted is still the one.
+    result.assert_outcomes(passed=1, deselected=5)
+    assert project.cloud.calls().count("create instance") == 1
+    assert project.cloud.all("instance") == []
+    assert project.runs == [run]
+
+
+def test_a_run_that_has_left_nothing_can_not_be_gone_on_with(project):
+    result = project.run("-m", "mysql", "--resume=2611260000dead")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --resume can't be '2611260000dead': no run of this *"])
