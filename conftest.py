@@ -7,6 +7,7 @@ pytest_plugins = (
     "pytester",
     "trove.tests.fixtures.options",
     "trove.tests.fixtures.applicability",
+    "trove.tests.fixtures.budgets",
     "trove.tests.fixtures.runs",
     "trove.tests.fixtures.reporting",
     "trove.tests.fixtures.api_coverage",

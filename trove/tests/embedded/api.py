@@ -18,18 +18,26 @@ class EmbeddedCloud:
         admin_cloud: entry of the administrator.
         network: name of the demo project's network.
         logs: folder of its services' logs.
+        hypervisor: what runs its guests: ``kvm``, ``qemu`` or ``lxc``.
     """
 
     user_cloud: str
     admin_cloud: str
     network: str
     logs: str
+    hypervisor: str
 
 
 def names_of(cloud: Cloud) -> EmbeddedCloud:
     """Return what a user needs to know of a cloud."""
+    settings = cloud.settings
+    assert settings, "the cloud is up"
     return EmbeddedCloud(
-        cloud.user_cloud, cloud.admin_cloud, TENANT_NETWORK, str(cloud.folder / "logs")
+        cloud.user_cloud,
+        cloud.admin_cloud,
+        TENANT_NETWORK,
+        str(cloud.folder / "logs"),
+        settings.hypervisor,
     )
 
 

@@ -37,12 +37,14 @@ class CloudNames:
         admin: entry for provisioning: images, flavors, datastore versions.
         network: name or id of the user's network, where that is settled.
         logs: folder of the services' logs, where the cloud is on this machine.
+        hypervisor: what runs its guests, such as ``lxc``, where that is known.
     """
 
     user: str
     admin: str
     network: str | None = None
     logs: str | None = None
+    hypervisor: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,13 @@
 """How long things may take: the one table of limits, in seconds.
 
-They are limits, not expectations: several times what was measured on two cores
-without KVM. Failing states end a wait long before.
+They are limits, not expectations: several times what was measured on two cores.
+Failing states end a wait long before.
 """
 
 from dataclasses import dataclass, fields, replace
+
+# What the limits are multiplied by for guests of a kind: emulated ones take their time.
+SCALES = {"kvm": 1.0, "lxc": 1.0, "qemu": 2.0}
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,29 @@ import requests
 import tenacity
 from keystoneauth1 import exceptions as keystone_errors
 
+from trove.tests.common import progress
 from trove.tests.common.errors import ScenarioError
 
 log = logging.getLogger(__name__)
 
+# Of its limit: when a wait says that it takes long.
+SOFT = 0.5
+
 T = TypeVar("T")
+
+
+# When all waits end, in seconds since the epoch; None for never.
+_end: float | None = None
+
+
+def end_all(at: float | None) -> None:
+    """Have every wait end at a moment, whatever its own limit.
+
+    Args:
+        at: in seconds since the epoch; None for never.
+    """
+    global _end
+    _end = at
 
 
 class Clock(Protocol):
@@ -89,6 +107,7 @@ class _Watch:
         failing: Container[str],
         hold: int,
         clock: Clock,
+        timeout: float,
     ) -> None:
         self.look = look
         self.label = label
@@ -96,6 +115,9 @@ class _Watch:
         self.hold = hold
         self.clock = clock
         self.started = clock.monotonic()
+        self.timeout = timeout
+        self.is_cut_short = False
+        self.has_warned = False
         self.seen: object = None
         self.described = ""
         self.streak = 0
@@ -116,6 +138,7 @@ class _Watch:
             raise
         self.error = None
         self._log_change()
+        self._warn_when_long()
         if isinstance(self.seen, State) and self.seen.name in self.failing:
             raise FailedStateError(
                 f"{self.label}: it is {self.seen.name} after {self.elapsed:.0f} s"
@@ -130,6 +153,14 @@ class _Watch:
             log.info("%s: %s after %.1f s", self.label, described, self.elapsed)
             self.described = described
 
+    def _warn_when_long(self) -> None:
+        if not self.has_warned and self.elapsed > self.timeout * SOFT:
+            self.has_warned = True
+            progress.say(
+                f"{self.label}: {self._describe()} after {self.elapsed:.0f} s;"
+                f" the limit is {self.timeout:.0f} s"
+            )
+
     def _describe(self) -> str:
         # Other values may hold secrets: whether they satisfy is all we tell.
         if isinstance(self.seen, State):
@@ -139,6 +170,8 @@ class _Watch:
     def give_up(self, _state: tenacity.RetryCallState) -> bool:
         """End the wait with all that is known."""
         parts = [f"{self.label}: not within {self.elapsed:.0f} s"]
+        if self.is_cut_short:
+            parts.append("the run's own time is over")
         if self.described:
             parts.append(f"last seen: {self.described}")
         if self.error is not None:
@@ -177,8 +210,10 @@ def wait_for(
             seconds, the last state with its fault and the last error.
         Exception: whatever ``predicate`` raised that asking again can't cure.
     """
-    watch = _Watch(predicate, label, failing, hold, clock)
-    deadline = watch.started + timeout
+    watch = _Watch(predicate, label, failing, hold, clock, timeout)
+    left = timeout if _end is None else min(timeout, _end - time.time())
+    watch.is_cut_short = left < timeout
+    deadline = watch.started + left
     tenacity.Retrying(
         retry=(
             tenacity.retry_if_result(lambda settled: not settled)

@@ -1,8 +1,10 @@
 import logging
+import time
 
 import pytest
 from troveclient import exceptions as trove_errors
 
+from trove.tests.harness import waiting
 from trove.tests.harness.waiting import (
     FailedStateError,
     State,
@@ -127,3 +129,20 @@ def test_values_are_not_logged(clock, caplog):
 )
 def test_which_errors_are_transient(error, transient):
     assert is_transient(error) is transient
+
+
+def test_a_wait_that_takes_long_says_so_once(clock, capsys):
+    with pytest.raises(WaitTimeoutError):
+        wait_for(lambda: State("BUILD", False), "x is healthy", 60, interval=10, clock=clock)
+
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "x is healthy" in line]
+    assert line.endswith("x is healthy: BUILD after 40 s; the limit is 60 s")
+
+
+def test_when_the_run_is_over_every_wait_is(clock, monkeypatch):
+    monkeypatch.setattr(waiting, "_end", time.time() + 5)
+
+    with pytest.raises(WaitTimeoutError, match="the run's own time is over"):
+        wait_for(lambda: False, "x is healthy", 600, interval=1, clock=clock)
+
+    assert clock.now < 1000 + 10
