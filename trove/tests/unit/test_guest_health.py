@@ -138,3 +138,26 @@ def test_a_failure_of_the_tests_own_is_left_alone(project):
     project.pytester.makepyfile(HEALTHY_TEST)
 
     project.run("-m", "mysql").assert_outcomes(passed=1, failed=1)
+
+
+def test_what_guests_told_of_in_a_failed_set_up_is_not_held_against_the_next_test(
+    project, monkeypatch
+):
+    project.pytester.makepyfile(
+        """
+        import os
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def made(lasting_instance):
+            os.environ["FAKE_CONSOLE"] = os.environ["ERROR_LINE"]
+            raise RuntimeError("it is not to be")
+
+        def test_before(shared_instance): pass
+        def test_made(shared_instance, made): pass
+        def test_next(shared_instance): pass
+        """
+    )
+    monkeypatch.setenv("ERROR_LINE", AGENT)
+
+    project.run("-m", "mysql").assert_outcomes(passed=2, errors=1)
