@@ -10,6 +10,8 @@ pytest_plugins = (
     "trove.tests.fixtures.budgets",
     "trove.tests.fixtures.runs",
     "trove.tests.fixtures.reporting",
+    "trove.tests.fixtures.timeline",
+    "trove.tests.fixtures.junit",
     "trove.tests.fixtures.api_coverage",
     "trove.tests.fixtures.images",
     "trove.tests.fixtures.cloud",

@@ -13,11 +13,11 @@ from typing import Any
 from trove.tests.harness import service_logs
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.guest_health import COLOURS
-from trove.tests.harness.instances import trail
 from trove.tests.harness.journal import Entry
 from trove.tests.harness.paging import every
 from trove.tests.harness.redaction import redact
 from trove.tests.harness.run import Run
+from trove.tests.harness.timeline import trail
 
 CONSOLE_LINES = 5000
 # Each file's meaning, for the README of a bundle; in an instance's folder those below.

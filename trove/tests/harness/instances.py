@@ -11,9 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
@@ -21,6 +19,7 @@ from troveclient import exceptions as trove_errors
 
 from trove.tests.common import progress
 from trove.tests.common.errors import ScenarioError
+from trove.tests.harness import timeline
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.journal import PREFIX, Entry
 from trove.tests.harness.paging import every
@@ -36,10 +35,10 @@ from trove.tests.harness.sql import (
     Server,
 )
 from trove.tests.harness.sweeper import GONE, delete_instance, find_instance, wait_until_gone
+from trove.tests.harness.timeline import HEALTHY
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, wait_for
 
-HEALTHY = "HEALTHY"
 RUNNING = ("ACTIVE", HEALTHY)
 FAILING = ("ERROR", "FAILED")
 CONNECT_INTERVAL = 1.0  # seconds between two attempts
@@ -122,11 +121,6 @@ def delete_all(instances: "Iterable[Instance]", admin: Cloud | None = None) -> N
         delete_instance(instance.cloud, instance.id, admin=admin)
     for instance in instances:
         instance.wait_until_gone()
-
-
-def trail(run: Run, name: str) -> Path:
-    """Return the file that an instance's changes of state are written to."""
-    return run.folder / "states" / f"{name}.log"
 
 
 @dataclass(frozen=True)
@@ -224,9 +218,7 @@ class InstanceFactory:
         """Return the instance that another process has dumped."""
         login = Login(dumped["user"], remember(dumped["password"]))
         entry = Entry("instance", dumped["name"], dumped["id"])
-        instance = Instance(self, entry, login, dumped["database"])
-        instance.requested_at = dumped["requested_at"]
-        return instance
+        return Instance(self, entry, login, dumped["database"])
 
 
 class Instance:
@@ -248,10 +240,8 @@ class Instance:
         self.name = entry.name
         self.login = login
         self.database = database
-        self.requested_at = time.monotonic()
         self._entry = entry
         self._run = factory.run
-        self._trail = trail(factory.run, self.name)
         self._last_state = ""
         self._made: dict[tuple[str, str], Callable[[], None]] = {}
         self._handled = factory.handled
@@ -268,7 +258,6 @@ class Instance:
             "database": self.database,
             "user": self.login.user,
             "password": self.login.password,
-            "requested_at": self.requested_at,
         }
 
     # Its life
@@ -301,20 +290,14 @@ class Instance:
         return [each["address"] for each in listed if each["type"] == type]
 
     def wait_until_built(self) -> None:
-        """Wait until the new instance is healthy; show it, and note how long it took.
+        """Wait until the new instance is healthy, and show it.
 
         Raises:
             FailedStateError: Trove gave it up; the text has the fault.
             WaitTimeoutError: it took too long.
         """
-        unwatched = time.monotonic() - self.requested_at
-        # When one became healthy that nobody looked at is not known.
-        missed = unwatched > LOOK_INTERVAL and self.status == HEALTHY
         with progress.step(f"instance {self.name}"):
             self.wait_until_healthy()
-        if not missed:
-            seconds = time.monotonic() - self.requested_at
-            self._run.note_seconds(f"{self.name}: create to healthy", seconds)
 
     def wait_until_healthy(self, timeout: float | None = None, *, hold: int = 1) -> None:
         """Wait until the instance is active and its database healthy.
@@ -456,8 +439,14 @@ class Instance:
 
     def wait_until_gone(self) -> None:
         """Wait until Trove doesn't know it any more, once its deletion has been asked for."""
+
+        def find() -> Any:
+            found = find_instance(self.cloud, self.id)
+            self._look(found.to_dict())
+            return found
+
         wait_until_gone(
-            lambda: find_instance(self.cloud, self.id),
+            find,
             f"instance {self.name} is deleted",
             self.timeouts.gone,
         )
@@ -489,12 +478,9 @@ class Instance:
         return State(name, settled, fault)
 
     def _note(self, state: str) -> None:
-        if state == self._last_state:
-            return
-        self._last_state = state
-        self._trail.parent.mkdir(parents=True, exist_ok=True)
-        with self._trail.open("a") as trail:
-            trail.write(f"{datetime.now().isoformat(timespec='milliseconds')} {state}\n")
+        if state != self._last_state:
+            self._last_state = state
+            timeline.note_state(self._run, self.name, state)
 
     # Its access
 

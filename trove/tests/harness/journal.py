@@ -51,7 +51,7 @@ class Journal:
     def facts(self) -> dict[str, Any]:
         """Return what the headers say; later ones win."""
         facts: dict[str, Any] = {}
-        for line in self._lines():
+        for line in self.events():
             if line["event"] == "run":
                 facts |= line
         return facts
@@ -73,7 +73,7 @@ class Journal:
     def open_entries(self) -> list[Entry]:
         """Return the resources that still need clean-up, in order of creation."""
         entries: dict[tuple[str, str], Entry] = {}
-        for line in self._lines():
+        for line in self.events():
             if line["event"] == "run":
                 continue
             key = (line["kind"], line["name"])
@@ -88,10 +88,11 @@ class Journal:
 
     def kept(self) -> set[str]:
         """Return the names of the resources that were left behind on purpose."""
-        last = {line["name"]: line for line in self._lines() if line["event"] != "run"}
+        last = {line["name"]: line for line in self.events() if line["event"] != "run"}
         return {name for name, line in last.items() if line.get("why") == KEPT}
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield what is written down, each with its time in seconds since 1970 as ``at``."""
         try:
             raw = self.path.read_bytes()
         except FileNotFoundError:

@@ -15,14 +15,14 @@ def instances(run: Run, what: str) -> Iterator[tuple[Run, dict[str, Any]]]:
 
     Args:
         run: the run that looks for them.
-        what: pattern of the shared results that hold them.
+        what: how the names of the shared results begin that hold them.
     """
     identity = run.journal.facts()["identity"]
     for earlier in earlier_runs():
         if earlier.id == run.id or earlier.journal.facts().get("identity") != identity:
             continue
         kept = earlier.journal.kept()
-        for dumped in earlier.results(what):
+        for dumped in reversed(earlier.made(what).values()):
             if dumped["name"] in kept:
                 yield earlier, dumped
 

@@ -25,7 +25,6 @@ OWNER_LOCK = "owner.lock"
 JOURNAL = "journal.jsonl"
 RUNS_KEPT = 20
 LATEST = "latest"
-TIMINGS = "timings.jsonl"
 SECRET = "secret-"  # begins the names of results that hold passwords
 
 
@@ -71,7 +70,12 @@ class Run:
 
     def name(self, what: str) -> str:
         """Return a new resource name that tells the project and the run."""
-        return f"{PREFIX}{self.id}-{what}-{secrets.token_hex(2)}"
+        return f"{self.prefix}{what}-{secrets.token_hex(2)}"
+
+    @property
+    def prefix(self) -> str:
+        """What the names of all that the run creates begin with."""
+        return f"{PREFIX}{self.id}-"
 
     def once(self, what: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return what ``make`` returns, having called it once in the whole run.
@@ -104,30 +108,23 @@ class Run:
         link.symlink_to(self.id)
         link.replace(self.folder.with_name(LATEST))
 
-    def note_seconds(self, what: str, seconds: float) -> None:
-        """Note how long something took, for the summary at the end."""
-        self.prepare()
-        with (self.folder / TIMINGS).open("a") as timings:
-            timings.write(json.dumps([what, seconds]) + "\n")
+    def made(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return what ``once`` has made so far of a kind, by the rest of its name.
 
-    def timings(self) -> list[tuple[str, float]]:
-        """Return what took how many seconds."""
-        try:
-            lines = (self.folder / TIMINGS).read_text().splitlines()
-        except FileNotFoundError:
-            return []
-        return [(what, seconds) for what, seconds in map(json.loads, lines)]
+        Args:
+            kind: how the names begin, up to a dash, such as ``image``.
+        """
+        outcomes = {
+            result.stem.removeprefix(f"{kind}-"): _read(result)
+            for result in sorted(self.folder.glob(f"{kind}-*.json"))
+        }
+        return {name: each["value"] for name, each in outcomes.items() if "value" in each}
 
     def forget_secrets(self) -> None:
         """Remove what holds the passwords of instances."""
         for result in self.folder.glob(f"{SECRET}*.json"):
             result.unlink()
         shutil.rmtree(self.logins, ignore_errors=True)
-
-    def results(self, what: str) -> list[dict[str, Any]]:
-        """Return the shared results whose names match a pattern, the last one first."""
-        files = sorted(self.folder.glob(f"{what}.json"), reverse=True)
-        return [outcome["value"] for file in files if "value" in (outcome := _read(file))]
 
     def forget_results(self, but: str) -> None:
         """Have what was made once be made anew, except what matches a pattern."""

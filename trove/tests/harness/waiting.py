@@ -20,6 +20,8 @@ SOFT = 0.5
 
 T = TypeVar("T")
 
+_tell: Callable[[str, float, bool], None] | None = None
+
 
 # When all waits end, in seconds since the epoch; None for never.
 _end: float | None = None
@@ -76,6 +78,12 @@ class State:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.fault})" if self.fault else self.name
+
+
+def tell_waits_to(listener: Callable[[str, float, bool], None] | None) -> None:
+    """Have every wait that is over told: its label, its seconds, and whether it was of use."""
+    global _tell
+    _tell = listener
 
 
 def is_transient(error: BaseException) -> bool:
@@ -214,7 +222,7 @@ def wait_for(
     left = timeout if _end is None else min(timeout, _end - time.time())
     watch.is_cut_short = left < timeout
     deadline = watch.started + left
-    tenacity.Retrying(
+    look_until_settled = tenacity.Retrying(
         retry=(
             tenacity.retry_if_result(lambda settled: not settled)
             | tenacity.retry_if_exception(lambda e: is_transient(e) or isinstance(e, ignoring))
@@ -223,5 +231,11 @@ def wait_for(
         stop=lambda _: clock.monotonic() + interval > deadline,
         sleep=clock.sleep,
         retry_error_callback=watch.give_up,
-    )(watch.look_once)
+    )
+    came = False
+    try:
+        came = look_until_settled(watch.look_once)
+    finally:
+        if _tell:
+            _tell(label, watch.elapsed, came)
     return watch.seen  # type: ignore[return-value]

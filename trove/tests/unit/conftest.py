@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from trove.tests.common import paths, progress, release
-from trove.tests.harness import api_coverage
+from trove.tests.harness import api_coverage, waiting
 from trove.tests.harness.run import Run
 from trove.tests.unit.fakes import Store
 
@@ -35,6 +35,12 @@ def _no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what is asked of a Trove that isn't one from counting to the run."""
     monkeypatch.setattr(api_coverage, "_record", None)
+
+
+@pytest.fixture(autouse=True)
+def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep waits of what is tested from the run's record."""
+    monkeypatch.setattr(waiting, "_tell", None)
 
 
 @pytest.fixture

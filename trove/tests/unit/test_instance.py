@@ -5,7 +5,7 @@ import pytest
 from troveclient import exceptions as trove_errors
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import instances
+from trove.tests.harness import instances, timeline
 from trove.tests.harness.instances import Instance, InstanceFactory, InstanceSpec
 from trove.tests.harness.run import Run
 from trove.tests.harness.sql import AccessRefusedError, CannotConnectError
@@ -222,8 +222,12 @@ def test_a_deleted_instance_is_out_of_the_journal(factory, instance):
 
 def test_changes_of_state_are_kept(factory, instance):
     instance.wait_until_healthy()
-    trail = instances.trail(factory.run, instance.name).read_text()
-    assert trail.endswith("ACTIVE/HEALTHY\n")
+    instance.delete()
+    (life,) = timeline.lives(factory.run)
+    assert (life.name, [phase.state for phase in life.phases]) == (
+        instance.name,
+        ["create", "BUILD", "HEALTHY"],
+    )
 
 
 @pytest.mark.parametrize(

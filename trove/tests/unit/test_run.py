@@ -91,9 +91,16 @@ def test_a_run_that_cleaned_up_is_not_dead(run):
     assert list(dead_runs()) == []
 
 
-def test_timings(run):
-    run.note_seconds("db: create to healthy", 61.5)
-    assert run.timings() == [("db: create to healthy", 61.5)]
+def test_what_was_made_is_found_by_its_kind(run):
+    run.once("image-mysql", lambda: {"key": "abc"})
+    run.once("version-mysql", lambda: {"id": "1"})
+
+    def fail():
+        raise ScenarioError("no space")
+
+    with pytest.raises(ScenarioError):
+        run.once("image-mariadb", fail)
+    assert run.made("image") == {"mysql": {"key": "abc"}}
 
 
 def test_results_are_private_and_secrets_forgotten(run):

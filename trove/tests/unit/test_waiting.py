@@ -146,3 +146,15 @@ def test_when_the_run_is_over_every_wait_is(clock, monkeypatch):
         wait_for(lambda: False, "x is healthy", 600, interval=1, clock=clock)
 
     assert clock.now < 1000 + 10
+
+
+def test_a_wait_is_told_of_when_it_is_over(clock, monkeypatch):
+    told = []
+    monkeypatch.setattr(waiting, "_tell", lambda *wait: told.append(wait))
+    looks = iter([False, False, True])
+
+    wait_for(lambda: next(looks), "it", 10, clock=clock)
+    with pytest.raises(WaitTimeoutError):
+        wait_for(lambda: False, "nothing", 10, clock=clock)
+
+    assert told == [("it", 4, True), ("nothing", 10, False)]
