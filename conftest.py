@@ -12,6 +12,7 @@ pytest_plugins = (
     "trove.tests.fixtures.reporting",
     "trove.tests.fixtures.timeline",
     "trove.tests.fixtures.junit",
+    "trove.tests.fixtures.html_report",
     "trove.tests.fixtures.api_coverage",
     "trove.tests.fixtures.images",
     "trove.tests.fixtures.cloud",

@@ -93,6 +93,7 @@ def test_a_version_may_be_asked_for(collect):
         (["--timeout-scale=0"], "--timeout-scale can't be 0; it is too small."),
         (["--volume-size=-1"], "--volume-size can't be -1; it is too small."),
         (["--access=magic"], "--access can't be 'magic'; it is one of: private, public."),
+        (["--html-report=."], "--html-report can't be .; it is a folder."),
     ],
 )
 def test_a_wrong_option_ends_the_run_with_one_sentence(collect, args, message):
