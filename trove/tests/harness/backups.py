@@ -18,8 +18,8 @@ from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.instances import Instance
 from trove.tests.harness.journal import Entry, Journal
+from trove.tests.harness.kinds import GONE, delete_backup, find_strategy, wait_until_gone
 from trove.tests.harness.run import Run
-from trove.tests.harness.sweeper import GONE, delete_backup, find_strategy, wait_until_gone
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, wait_for
 

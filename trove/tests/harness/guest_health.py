@@ -16,7 +16,7 @@ from openstack import exceptions as sdk_errors
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.instances import Instance
-from trove.tests.harness.sweeper import GONE
+from trove.tests.harness.kinds import GONE
 
 # How the agent writes of an error: time and logger, and what it says. A traceback is
 # many lines of the same time and logger.

@@ -22,6 +22,7 @@ from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import timeline
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.journal import PREFIX, Entry
+from trove.tests.harness.kinds import GONE, delete_instance, find_instance, wait_until_gone
 from trove.tests.harness.paging import every
 from trove.tests.harness.redaction import new_password, remember
 from trove.tests.harness.run import Run
@@ -34,7 +35,6 @@ from trove.tests.harness.sql import (
     Login,
     Server,
 )
-from trove.tests.harness.sweeper import GONE, delete_instance, find_instance, wait_until_gone
 from trove.tests.harness.timeline import HEALTHY
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, wait_for

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,14 @@ class Entry:
         id: its id, or none when the run ended between asking for it and
             being told.
         details: what else is needed to find it again.
+        at: when it was asked for, in seconds since the epoch.
     """
 
     kind: str
     name: str
     id: str | None = None
     details: dict[str, str] = field(default_factory=dict)
+    at: float = field(default=0, compare=False)
 
 
 class Journal:
@@ -59,12 +61,12 @@ class Journal:
     def creating(self, kind: str, name: str, **details: str) -> Entry:
         """Write down that a resource is about to be created."""
         self._write({"event": "creating", "kind": kind, "name": name, "details": details})
-        return Entry(kind, name, details=details)
+        return Entry(kind, name, details=details, at=time.time())
 
     def created(self, entry: Entry, id: str) -> Entry:
         """Write down the id that a resource was given."""
         self._write({"event": "created", "kind": entry.kind, "name": entry.name, "id": id})
-        return Entry(entry.kind, entry.name, id, entry.details)
+        return replace(entry, id=id)
 
     def closed(self, entry: Entry, why: str = "deleted") -> None:
         """Write down that a resource needs no clean-up any more: deleted, or kept."""
@@ -79,9 +81,9 @@ class Journal:
             key = (line["kind"], line["name"])
             match line["event"]:
                 case "creating":
-                    entries[key] = Entry(*key, details=line["details"])
+                    entries[key] = Entry(*key, details=line["details"], at=line["at"])
                 case "created" if key in entries:
-                    entries[key] = Entry(*key, line["id"], entries[key].details)
+                    entries[key] = replace(entries[key], id=line["id"])
                 case "closed":
                     entries.pop(key, None)
         return list(entries.values())

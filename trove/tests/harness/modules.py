@@ -10,9 +10,9 @@ from troveclient.v1.modules import Module
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.instances import Instance
 from trove.tests.harness.journal import Entry
+from trove.tests.harness.kinds import GONE
 from trove.tests.harness.paging import every
 from trove.tests.harness.run import Run
-from trove.tests.harness.sweeper import GONE
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import wait_for
 

@@ -21,5 +21,5 @@ def facts(run: Run) -> dict[str, str]:
         )
     if images := run.made("image"):
         known["image keys"] = ", ".join(f"{name}={each['key']}" for name, each in images.items())
-    others = head.keys() - {"event", "at", "user"}
+    others = {name for name, value in head.items() if value} - {"event", "at", "user"}
     return known | {name: str(head[name]) for name in sorted(others)}

@@ -1,49 +1,33 @@
-"""Delete what a journal still has, in an order in which nothing is in use.
+"""Delete what runs have made, side by side, in an order in which nothing is in use.
 
-Only what the journal names is touched: by its id, or, where the run died before
+By a journal only what that names is touched: by its id, or, where the run died before
 it was told the id, by its exact name, which has the project's prefix.
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from typing import Any
 
-from openstack import exceptions as sdk_errors
-from troveclient import exceptions as trove_errors
-
 from trove.tests.common import progress
-from trove.tests.harness import object_store, vault
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.journal import PREFIX, Entry, Journal
-from trove.tests.harness.paging import every
+from trove.tests.harness.kinds import BUSY, GONE, Kind, attribute, kinds
 from trove.tests.harness.run import dead_runs
 from trove.tests.harness.timeouts import Timeouts
-from trove.tests.harness.waiting import State, wait_for
+from trove.tests.harness.waiting import State, is_transient, wait_for
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 2
-RUNNING_BACKUP = ("NEW", "BUILDING", "SAVING")
-GONE = (trove_errors.NotFound, sdk_errors.NotFoundException)
+SIDE_BY_SIDE = 8
+SETTLING = 10  # seconds that a cloud may take to list what it was asked to create
 
-
-@dataclass(frozen=True)
-class Kind:
-    """How to handle one kind of resource.
-
-    Attributes:
-        list: returns all that might be meant, each with ``id`` and ``name``.
-        get: returns the one with an id; raises "not found" when it is gone.
-        delete: asks for the deletion of the one with an id.
-    """
-
-    list: Callable[[], list[Any]]
-    get: Callable[[str], Any]
-    delete: Callable[[str], Any]
+Problem = tuple[Entry, Exception]
 
 
 def sweep(journal: Journal, user: Cloud, admin: Cloud, timeouts: Timeouts) -> list[str]:
@@ -52,34 +36,58 @@ def sweep(journal: Journal, user: Cloud, admin: Cloud, timeouts: Timeouts) -> li
     One failure doesn't keep the rest from being deleted. What a newer version of this
     harness has made, and only that can delete, stays in the journal.
     """
-    kinds = _kinds(user, admin, timeouts)
-    order = {kind: place for place, kind in enumerate(kinds)}
-    # An instance's volume can't go while its snapshots are there, nor they perhaps while
-    # volumes made of them are: instances and backups go together, the newest first.
-    order["backup"] = order["instance"]
+    known = kinds(user, admin)
     entries = journal.open_entries()
     # Another version of the tree may have written this journal.
-    strange = [entry for entry in entries if entry.kind not in kinds]
-    pending = [entry for entry in reversed(entries) if entry.kind in kinds]
-    pending.sort(key=lambda entry: order[entry.kind])
-    problems: list[tuple[Entry, Exception]] = []
-    # Newest first, so that replicas go before their source; but which is the source
-    # may have changed, and then it can be deleted once they are gone.
-    for _ in range(ATTEMPTS):
-        problems = []
-        for kind, batch in groupby(pending, key=lambda entry: entry.kind):
-            problems += _remove_together(list(batch), kinds[kind], journal, timeouts)
-        pending = [entry for entry, _ in problems]
+    strange = [entry for entry in entries if entry.kind not in known]
+    pending = [entry for entry in reversed(entries) if entry.kind in known]
+    _let_settle(pending)
     return [
-        *(f"{entry.kind} {entry.name} ({entry.id or 'no id'}): {why}" for entry, why in problems),
+        *map(told, delete(pending, known, timeouts, journal.closed)),
         *(f"{entry.kind} {entry.name}: unknown to this version" for entry in strange),
     ]
 
 
+def delete(
+    entries: Iterable[Entry],
+    known: dict[str, Kind],
+    timeouts: Timeouts,
+    gone: Callable[[Entry], Any],
+) -> list[Problem]:
+    """Delete resources, wait until they are gone, and return those that are not, and why.
+
+    Args:
+        entries: the resources, of each kind the newest first.
+        known: how to handle each kind, in the order in which to delete.
+        timeouts: how long deleting may take.
+        gone: told of each resource that is gone.
+    """
+    order = {kind: place for place, kind in enumerate(known)}
+    # An instance's volume can't go while its snapshots are there, nor they perhaps while
+    # volumes made of them are: instances and backups go together, the newest first.
+    order["backup"] = order["instance"]
+    pending = sorted(entries, key=lambda entry: order[entry.kind])
+    problems: list[Problem] = []
+    with _side_by_side() as pool:
+        # What is still in use by what is deleted with it can be deleted once that is gone.
+        for _ in range(ATTEMPTS):
+            problems = []
+            for kind, batch in groupby(pending, key=lambda entry: entry.kind):
+                problems += _delete_together(list(batch), known[kind], timeouts, gone, pool)
+            pending = [entry for entry, _ in problems]
+    return problems
+
+
+def told(problem: Problem) -> str:
+    """Return a line that tells what could not be deleted, and why."""
+    entry, why = problem
+    return f"{entry.kind} {entry.name} ({entry.id or 'no id'}): {why}"
+
+
 def remove(entry: Entry, user: Cloud, admin: Cloud, timeouts: Timeouts) -> None:
     """Delete one resource of a journal, if it is still there, and wait until it is gone."""
-    kind = _kinds(user, admin, timeouts)[entry.kind]
-    _wait_until_gone(entry, kind, _ask(entry, kind), timeouts)
+    for _, why in delete([entry], kinds(user, admin), timeouts, lambda _: None):
+        raise why
 
 
 def sweep_after_dead_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but: str = "") -> None:
@@ -98,225 +106,179 @@ def sweep_after_dead_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but:
                     progress.say(f"not cleaned up: {problem}")
 
 
-def delete_instance(cloud: Cloud, id: str, *, admin: Cloud | None = None) -> None:
-    """Ask for an instance's deletion, by force where it is still being built.
+def _let_settle(entries: list[Entry]) -> None:
+    """Wait until what was asked for a moment ago, by a process that died, is there."""
+    newest = max((entry.at for entry in entries if not entry.id), default=0)
+    time.sleep(min(max(newest + SETTLING - time.time(), 0), SETTLING))
 
-    Args:
-        cloud: its owner's.
-        id: the instance's.
-        admin: who may reset a status; without it nothing is forced.
-    """
+
+@contextmanager
+def _side_by_side() -> Iterator[ThreadPoolExecutor]:
+    """Have a pool of threads that keeps nobody who interrupts waiting for what hasn't begun."""
+    pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="sweeper")
     try:
-        cloud.trove.instances.delete(id)
-    except GONE:
-        return
-    except trove_errors.UnprocessableEntity:
-        if admin is None:
-            raise
-        admin.trove.instances.reset_status(id)
-        cloud.trove.instances.delete(id)
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-def find_instance(cloud: Cloud, id: str) -> Any:
-    """Return an instance, by its id, as the list of all has it.
+@dataclass
+class _Deletion:
+    """One resource on its way out.
 
-    For what it shows of one alone Trove asks the guest, also one that never came up: of
-    an instance in error it knows nothing for as long as a guest may take to answer.
-
-    Raises:
-        NotFound: there is none.
-    """
-    for instance in every(partial(cloud.trove.instances.list, detailed=True)):
-        if instance.id == id:
-            return instance
-    raise trove_errors.NotFound(f"There is no instance {id}.")
-
-
-def delete_backup(cloud: Cloud, id: str, timeouts: Timeouts) -> None:
-    """Ask for a backup's deletion, with all its increments, once it is over.
-
-    Args:
-        cloud: its owner's.
-        id: the backup's.
-        timeouts: how long it may take to be over.
-
-    Raises:
-        NotFound: it is gone already.
+    Attributes:
+        entry: what is to be deleted.
+        ids: what there is of it; several only where just its name is known.
+        asked: whether the deletion was asked for.
+        state: what it was when it was last looked at.
+        problem: why it can't be deleted.
     """
 
-    def look() -> State:
-        status = cloud.trove.backups.get(id).status
-        return State(status, reached=status not in RUNNING_BACKUP)
+    entry: Entry
+    ids: list[str]
+    asked: bool = False
+    state: str = "there"
+    problem: BaseException | None = None
 
-    # Trove deletes none that still runs.
-    wait_for(look, f"backup {id} is over", timeouts.backup, interval=0.5)
-    cloud.trove.backups.delete(id)
+    @property
+    def over(self) -> bool:
+        return self.problem is not None or not self.ids
 
+    def ask(self, kind: Kind) -> None:
+        """Ask for the deletion; what is busy is to be asked again."""
+        for id in list(self.ids):
+            log.info("deleting %s %s (%s)", self.entry.kind, self.entry.name, id)
+            try:
+                kind.delete(id)
+            except GONE:
+                self.ids.remove(id)
+            except BUSY:
+                return
+        self.asked = True
 
-def find_strategy(cloud: Cloud, instance: str) -> Any:
-    """Return the backup strategy of an instance, by its id.
+    def look(self, kind: Kind) -> None:
+        """Find out what is still there."""
+        for id in list(self.ids):
+            try:
+                self.see(kind.get(id))
+            except GONE:
+                self.ids.remove(id)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
 
-    Raises:
-        NotFound: it has none.
-    """
-    for strategy in cloud.trove.backup_strategies.list(instance_id=instance):
-        return strategy
-    raise trove_errors.NotFound(f"Instance {instance} has no backup strategy.")
+    def see(self, found: Any) -> None:
+        """Remember the state that a resource is in."""
+        self.state = attribute(found, "status") or "there"
 
-
-def wait_until_gone(get: Callable[[], Any], label: str, timeout: float) -> None:
-    """Wait until ``get`` raises "not found"."""
-
-    def look() -> State:
+    def note(self, gone: Callable[[Entry], Any]) -> None:
+        """Tell that the resource is gone."""
         try:
-            found = get()
-        except GONE:
-            return State("gone", reached=True)
-        return State(getattr(found, "status", None) or "there", reached=False)
+            gone(self.entry)
+        except OSError as error:
+            # A full disk keeps nothing from being deleted.
+            self.fail(error)
 
-    wait_for(look, label, timeout)
+    def fail(self, error: BaseException) -> None:
+        """Give it up."""
+        log.warning("deleting %s %s failed", self.entry.kind, self.entry.name, exc_info=error)
+        self.problem = error
 
 
-def _remove_together(
-    entries: list[Entry], kind: Kind, journal: Journal, timeouts: Timeouts
-) -> list[tuple[Entry, Exception]]:
-    """Delete resources of a kind side by side; return those that can't be, and why."""
-    problems: list[tuple[Entry, Exception]] = []
-
-    @contextmanager
-    def noted(entry: Entry) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            log.warning("deleting %s %s failed", entry.kind, entry.name, exc_info=True)
-            problems.append((entry, error))
-
-    asked: list[tuple[Entry, list[str]]] = []
-    for entry in entries:
-        with noted(entry):
-            asked.append((entry, _ask(entry, kind)))
-    for entry, ids in asked:
-        with noted(entry):
-            _wait_until_gone(entry, kind, ids, timeouts)
-            journal.closed(entry)
+def _delete_together(
+    entries: list[Entry],
+    kind: Kind,
+    timeouts: Timeouts,
+    gone: Callable[[Entry], Any],
+    pool: ThreadPoolExecutor,
+) -> list[Problem]:
+    """Delete resources of a kind side by side, and nothing before what depends on it."""
+    try:
+        listed = _listed(entries, kind)
+    except Exception as error:
+        return [(entry, error) for entry in entries]
+    problems: list[Problem] = []
+    there = {each.id for each in listed}
+    deletions = [_Deletion(entry, _ids(entry, kind, listed, there)) for entry in entries]
+    for batch in _in_turn(deletions, kind, listed):
+        _carry_out(batch, kind, timeouts, pool)
+        for deletion in batch:
+            if deletion.problem is None:
+                deletion.note(gone)
+            if deletion.problem is not None:
+                problems.append((deletion.entry, deletion.problem))
     return problems
 
 
-def _ask(entry: Entry, kind: Kind) -> list[str]:
-    """Ask for the deletion of what an entry means; return the ids of what was still there."""
-    asked = []
-    for id in [entry.id] if entry.id else _ids_by_name(entry, kind):
-        log.info("deleting %s %s (%s)", entry.kind, entry.name, id)
-        with suppress(*GONE):
-            kind.delete(id)
-            asked.append(id)
-    return asked
+def _listed(entries: list[Entry], kind: Kind) -> list[Any]:
+    by_id = kind.get and not kind.source and all(entry.id for entry in entries)
+    return [] if by_id else kind.list()
 
 
-def _wait_until_gone(entry: Entry, kind: Kind, ids: list[str], timeouts: Timeouts) -> None:
-    for id in ids:
-        wait_until_gone(lambda id=id: kind.get(id), f"{entry.name} is deleted", timeouts.gone)
+def _ids(entry: Entry, kind: Kind, listed: list[Any], there: set[str]) -> list[str]:
+    if not entry.id:
+        return _ids_by_name(entry, listed)
+    return [entry.id] if kind.get or entry.id in there else []
 
 
-def _ids_by_name(entry: Entry, kind: Kind) -> list[str]:
+def _ids_by_name(entry: Entry, listed: list[Any]) -> list[str]:
     if entry.name.startswith(PREFIX):
-        return [each.id for each in kind.list() if each.name == entry.name]
+        return [each.id for each in listed if each.name == entry.name]
     if entry.kind == "datastore_version":
         # Its name is the database's version; the image is what makes it ours.
         image = entry.details["image"]
-        return [each.id for each in kind.list() if each.image == image]
+        return [each.id for each in listed if each.image == image]
     return []
 
 
-def _version(admin: Cloud, id: str) -> Any:
-    # Asked for one that it doesn't know, Trove says that the request is bad.
-    for version in every(admin.trove.mgmt_ds_versions.list):
-        if version.id == id:
-            return version
-    raise trove_errors.NotFound(f"There is no datastore version {id}.")
+def _in_turn(
+    deletions: list[_Deletion], kind: Kind, listed: list[Any]
+) -> Iterator[list[_Deletion]]:
+    """Yield what can be deleted side by side: those that others come from are the last."""
+    sources = {each.id: kind.source(each) for each in listed} if kind.source else {}
+    while deletions:
+        needed = {sources.get(id) for deletion in deletions for id in deletion.ids}
+        free = [each for each in deletions if needed.isdisjoint(each.ids)]
+        # Should they come from one another the cloud decides.
+        yield free or deletions
+        deletions = [each for each in deletions if free and each not in free]
 
 
-def _published(beginning: str, *clouds: Cloud) -> Any:
-    found = [each for cloud in clouds for each in object_store.beginning_with(cloud, beginning)]
-    if not found:
-        raise sdk_errors.NotFoundException(f"No object begins with {beginning}.")
-    return found[0]
+def _carry_out(
+    deletions: list[_Deletion], kind: Kind, timeouts: Timeouts, pool: ThreadPoolExecutor
+) -> None:
+    """Ask for deletions and wait for their end, or for a reason why there is none."""
+
+    def each(do: Callable[[_Deletion, Kind], None], these: Iterable[_Deletion]) -> None:
+        going_on = [(one, pool.submit(do, one, kind)) for one in these if not one.over]
+        for one, future in going_on:
+            if error := future.exception():
+                one.fail(error)
+
+    def look() -> State:
+        each(_Deletion.ask, [one for one in deletions if not one.asked])
+        if kind.get:
+            each(_Deletion.look, deletions)
+        else:
+            _look_at_list(deletions, kind)
+        left = [one.state for one in deletions if not one.over]
+        states = ", ".join(sorted(set(left)))
+        return State(f"{len(left)} left: {states}" if left else "gone", reached=not left)
+
+    what = f"{len(deletions)} of kind {deletions[0].entry.kind} deleted"
+    try:
+        wait_for(look, what, timeouts.gone)
+    except Exception as error:
+        for one in deletions:
+            if not one.over:
+                one.fail(error)
 
 
-def _discard(beginning: str, *clouds: Cloud) -> None:
-    for cloud in clouds:
-        object_store.delete_beginning_with(cloud, beginning)
-
-
-def _kinds(user: Cloud, admin: Cloud, timeouts: Timeouts) -> dict[str, Kind]:
-    """Return every kind, in the order in which to delete."""
-    trove = user.trove
-    versions = admin.trove.mgmt_ds_versions
-    datastores = admin.trove.datastores
-    return {
-        "instance": Kind(
-            lambda: every(trove.instances.list),
-            lambda id: find_instance(user, id),
-            lambda id: delete_instance(user, id, admin=admin),
-        ),
-        # A module that an instance has can't be deleted before that.
-        "module": Kind(
-            lambda: every(trove.modules.list), admin.trove.modules.get, admin.trove.modules.delete
-        ),
-        "published_log": Kind(
-            list,  # its id is known before it is there
-            lambda id: _published(id, user, admin),
-            lambda id: _discard(id, user, admin),
-        ),
-        "backup": Kind(
-            lambda: every(trove.backups.list),
-            trove.backups.get,
-            lambda id: delete_backup(user, id, timeouts),
-        ),
-        "backup_strategy": Kind(
-            list,  # it has no name, and its id is known beforehand
-            lambda id: find_strategy(user, id),
-            lambda id: trove.backup_strategies.delete(instance_id=id),
-        ),
-        "container": Kind(
-            lambda: list(user.object_store.containers()),
-            user.object_store.get_container_metadata,
-            user.object_store.delete_container,
-        ),
-        "configuration": Kind(
-            lambda: every(trove.configurations.list),
-            trove.configurations.get,
-            trove.configurations.delete,
-        ),
-        "secret": Kind(
-            lambda: vault.stored(user),
-            lambda id: vault.look_up(user, id),
-            lambda id: vault.delete(user, id),
-        ),
-        "datastore_version": Kind(
-            lambda: every(versions.list),
-            lambda id: _version(admin, id),
-            lambda id: versions.delete(_version(admin, id).id),
-        ),
-        "datastore": Kind(lambda: every(datastores.list), datastores.get, datastores.delete),
-        "image": Kind(
-            lambda: list(admin.image.images(visibility="all")),
-            admin.image.get_image,
-            admin.image.delete_image,
-        ),
-        "flavor": Kind(
-            lambda: list(admin.compute.flavors()),
-            admin.compute.get_flavor,
-            admin.compute.delete_flavor,
-        ),
-        "user": Kind(
-            lambda: list(admin.accounts.users()),
-            admin.accounts.get_user,
-            admin.accounts.delete_user,
-        ),
-        "project": Kind(
-            lambda: list(admin.accounts.projects()),
-            admin.accounts.get_project,
-            admin.accounts.delete_project,
-        ),
-    }
+def _look_at_list(deletions: list[_Deletion], kind: Kind) -> None:
+    if all(one.over for one in deletions):
+        return
+    there = {found.id: found for found in kind.list()}
+    for one in deletions:
+        one.ids = [id for id in one.ids if id in there]
+        for id in one.ids:
+            one.see(there[id])

@@ -2,7 +2,9 @@
 
 import json
 import os
+import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -56,8 +58,12 @@ class Store:
 
     def all(self, kind: str) -> list[Resource]:
         """Return all resources of a kind."""
-        files = sorted(self.folder.glob(f"{kind}-*"))
-        return [Resource(**json.loads(file.read_text())) for file in files]
+        found = []
+        for file in sorted(self.folder.glob(f"{kind}-*")):
+            # Another thread or process may delete it meanwhile.
+            with suppress(FileNotFoundError):
+                found.append(Resource(**json.loads(file.read_text())))
+        return found
 
 
 class Collection:
@@ -88,11 +94,13 @@ class Collection:
         """Return all."""
         return self._store.all(self._kind)
 
-    def delete(self, id: str) -> None:
+    def delete(self, id: str, ignore_missing: bool = False) -> None:
         """Remove one."""
+        assert not ignore_missing
         found = self.get(id)
         if os.environ.get("FAKE_DELETE_FAILS"):
             raise trove_errors.Forbidden("it is locked")
+        time.sleep(float(os.environ.get("FAKE_DELETE_SECONDS", "0")))
         self._store.note(f"delete {self._kind} {found.name}")
         (self._store.folder / f"{self._kind}-{id}").unlink()
 
@@ -248,8 +256,18 @@ class FakeCloud:
         self.object_store = ObjectStore(self.store)
         self.key_manager = FakeKeyManager(self._sdk("secret"))
         images, flavors = self._sdk("image"), self._sdk("flavor")
+        servers, volumes, snapshots = (
+            self._sdk("server"),
+            self._sdk("volume"),
+            self._sdk("snapshot"),
+        )
+        ports, groups = self._sdk("port"), self._sdk("security_group")
         self.image = SimpleNamespace(
-            images=images.list, get_image=images.get, delete_image=images.delete
+            images=lambda **_: [
+                Resource(**{"properties": {}} | vars(each)) for each in images.list()
+            ],
+            get_image=images.get,
+            delete_image=images.delete,
         )
         self.compute = SimpleNamespace(
             flavors=flavors.list,
@@ -259,10 +277,12 @@ class FakeCloud:
             find_flavor=lambda name, **_: next(
                 (each for each in flavors.list() if name in (each.name, each.id)), None
             ),
-            get_server=lambda id: Resource(id=id, status="ACTIVE"),
             servers=lambda **_: [
-                Resource(id="server-of-it", name=each.name, attached_volumes=[], user_data="secret")
-                for each in instances.list()
+                *servers.list(),
+                *(
+                    Resource(**server["server"], name=each.name, attached_volumes=[], user_data="x")
+                    for each in instances.list()
+                ),
             ],
             services=lambda: [
                 Resource(
@@ -271,6 +291,12 @@ class FakeCloud:
                     status="enabled",
                 )
             ],
+            get_server=lambda id: (
+                Resource(id=id, status="ACTIVE")
+                if id == server["server"]["id"]
+                else servers.get(id)
+            ),
+            delete_server=servers.delete,
             get_server_console_output=lambda id, **_: {
                 "output": os.environ.get("FAKE_CONSOLE", f"console of {id}")
             },
@@ -278,10 +304,21 @@ class FakeCloud:
         self.network = SimpleNamespace(
             find_network=lambda name, **_: Resource(id="net", name=name),
             networks=lambda: [],
-            ports=lambda: [Resource(id="port", device_id="server-of-it")],
+            ports=lambda: [*ports.list(), Resource(id="port", device_id="server-of-it", name="")],
+            get_port=ports.get,
+            delete_port=ports.delete,
+            security_groups=groups.list,
+            get_security_group=groups.get,
+            delete_security_group=groups.delete,
         )
         self.block_storage = SimpleNamespace(
-            snapshots=lambda **_: [], volumes=lambda **_: [], services=lambda: []
+            services=lambda: [],
+            volumes=lambda **_: volumes.list(),
+            get_volume=volumes.get,
+            delete_volume=volumes.delete,
+            snapshots=snapshots.list,
+            get_snapshot=snapshots.get,
+            delete_snapshot=snapshots.delete,
         )
         users, projects = self._sdk("user"), self._sdk("project")
         self.accounts = SimpleNamespace(

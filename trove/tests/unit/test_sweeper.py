@@ -1,12 +1,23 @@
+import threading
+import time
+from dataclasses import replace
+from functools import partial
+
 import pytest
 from troveclient import exceptions as trove_errors
 
 from trove.tests.harness import sweeper
 from trove.tests.harness.journal import PREFIX, Journal
 from trove.tests.harness.timeouts import Timeouts
-from trove.tests.unit.fakes import FakeCloud
+from trove.tests.harness.waiting import wait_for
+from trove.tests.unit.fakes import Collection, FakeCloud
 
 TIMEOUTS = Timeouts()
+
+
+@pytest.fixture(autouse=True)
+def _settled(monkeypatch):
+    monkeypatch.setattr(sweeper, "SETTLING", 0)
 
 
 @pytest.fixture
@@ -36,6 +47,11 @@ def test_deletes_in_an_order_in_which_nothing_is_in_use(cloud, journal):
         "secret",
         "datastore_version",
         "datastore",
+        "server",
+        "snapshot",
+        "volume",
+        "port",
+        "security_group",
         "image",
         "flavor",
         "user",
@@ -50,13 +66,112 @@ def test_deletes_in_an_order_in_which_nothing_is_in_use(cloud, journal):
     assert journal.open_entries() == []
 
 
-def test_deletes_the_newest_of_a_kind_first(cloud, journal):
-    for name in ("source", "replica"):
-        make(cloud, journal, "instance", f"{PREFIX}1-{name}")
+def test_replicas_are_gone_before_their_source_is_deleted(cloud, journal):
+    source = make(cloud, journal, "instance", f"{PREFIX}1-source")
+    for number in range(3):
+        make(cloud, journal, "instance", f"{PREFIX}1-replica{number}", replica_of={"id": source.id})
+    delete = cloud.trove.instances.delete
+
+    def refuse(id):
+        assert id != source.id or len(cloud.store.all("instance")) == 1
+        delete(id)
+
+    cloud.trove.instances.delete = refuse
 
     assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
 
-    assert [call.split("-")[-1] for call in cloud.store.calls()] == ["replica", "source"]
+    assert cloud.store.calls()[-1] == f"delete instance {PREFIX}1-source"
+
+
+def test_two_hundred_are_deleted_within_a_minute_where_an_answer_takes_a_third_of_a_second(
+    cloud, journal, monkeypatch
+):
+    kinds = ("instance", "backup", "configuration", "volume", "port")
+    for kind in kinds:
+        for number in range(40):
+            make(cloud, journal, kind, f"{PREFIX}1-{kind}-{number}")
+    # A tenth of both.
+    answer = Collection.get
+
+    def get(collection, id):
+        time.sleep(0.03)
+        return answer(collection, id)
+
+    monkeypatch.setattr(Collection, "get", get)
+    monkeypatch.setenv("FAKE_DELETE_SECONDS", "0.03")
+    begun = time.monotonic()
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert time.monotonic() - begun < 6
+    assert [cloud.store.all(kind) for kind in kinds] == [[]] * 5
+
+
+def test_what_was_asked_for_a_moment_ago_may_yet_appear(cloud, journal, monkeypatch):
+    monkeypatch.setattr(sweeper, "SETTLING", 0.5)
+    entry = journal.creating("instance", f"{PREFIX}1-db")
+    appearing = threading.Timer(0.2, cloud.store.put, ["instance"], {"name": entry.name})
+    appearing.start()
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    appearing.join()
+    assert cloud.store.all("instance") == []
+
+
+def test_a_backup_that_still_runs_is_asked_for_again(cloud, journal, monkeypatch):
+    monkeypatch.setattr(sweeper, "wait_for", partial(wait_for, interval=0.01))
+    make(cloud, journal, "backup", f"{PREFIX}1-backup")
+    refusals = [trove_errors.UnprocessableEntity("it is running")] * 2
+    delete = cloud.trove.backups.delete
+
+    def refuse(id):
+        if refusals:
+            raise refusals.pop()
+        delete(id)
+
+    cloud.trove.backups.delete = refuse
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+    assert cloud.store.all("backup") == []
+
+
+def test_what_does_not_go_in_time_is_told_with_its_state(cloud, journal, monkeypatch):
+    monkeypatch.setattr(sweeper, "wait_for", partial(wait_for, interval=0.01))
+    stuck = make(cloud, journal, "volume", f"{PREFIX}1-volume")
+    cloud.block_storage.delete_volume = lambda _id, ignore_missing: None
+
+    (problem,) = sweeper.sweep(journal, cloud, cloud, replace(TIMEOUTS, gone=0.1))
+
+    assert problem.startswith(f"volume {stuck.name} ({stuck.id}): 1 of kind volume deleted: not")
+    assert "1 left: ACTIVE" in problem
+    assert [entry.name for entry in journal.open_entries()] == [stuck.name]
+
+
+def test_a_kind_that_cannot_be_listed_does_not_keep_the_rest(cloud, journal):
+    make(cloud, journal, "instance", f"{PREFIX}1-db")
+    make(cloud, journal, "volume", f"{PREFIX}1-volume")
+
+    def fail(*_args):
+        raise trove_errors.ClientException(500, "the database is gone")
+
+    cloud.trove.instances.list = fail
+
+    (problem,) = sweeper.sweep(journal, cloud, cloud, TIMEOUTS)
+
+    assert problem.startswith(f"instance {PREFIX}1-db")
+    assert "the database is gone" in problem
+    assert cloud.store.all("volume") == []
+
+
+def test_a_container_goes_with_what_is_in_it(cloud, journal):
+    name = f"{PREFIX}1-container"
+    cloud.object_store.kept = {name: {"segment": b"1"}, "theirs": {"object": b"2"}}
+    journal.created(journal.creating("container", name), name)
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert cloud.object_store.kept == {"theirs": {"object": b"2"}}
 
 
 def test_a_source_that_was_promoted_is_deleted_after_its_replicas(cloud, journal, monkeypatch):
