@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,13 @@ from trove.tests.harness import (
     image_files,
     images,
     loading,
+    reaper,
     store,
     sweeper,
     templates,
     verifying,
 )
+from trove.tests.harness.arguments import duration
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.images import GuestImage
 from trove.tests.harness.run import Run
@@ -36,7 +37,6 @@ ACTIVATE = "activate-trove-image.bash"
 
 _GIB = 1 << 30
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": _GIB, "t": 1 << 40}
-_TIMES = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 _BUILD_EXAMPLES = f"""\
 other verbs:
@@ -147,7 +147,7 @@ def _build_arguments(words: list[str]) -> argparse.Namespace:
 def _prune_arguments(words: list[str]) -> argparse.Namespace:
     parser = _parser(f"{BUILD} prune", "Remove what was built and is not needed.")
     parser.add_argument(
-        "--unused-for", type=_duration, metavar="TIME", help="what nobody used for so long: 30d"
+        "--unused-for", type=duration, metavar="TIME", help="what nobody used for so long: 30d"
     )
     parser.add_argument(
         "--keep", type=_size, metavar="SIZE", help="the longest unused, beyond so much: 20G"
@@ -337,16 +337,10 @@ def _provisioning(name: str | None) -> Iterator[tuple[Cloud, Run]]:
     try:
         sweeper.sweep_after_dead_runs(admin, admin, Timeouts())
         run.journal.header(user=admin.name, admin=admin.name, identity=admin.identity)
+        reaper.watch(run)
         yield admin, run
     finally:
         lock.release()
-
-
-def _duration(text: str) -> timedelta:
-    found = re.fullmatch(rf"(\d+)([{''.join(_TIMES)}])", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 12h, 30d or 8w")
-    return timedelta(**{_TIMES[found[2]]: int(found[1])})
 
 
 def _size(text: str) -> int:

@@ -2,15 +2,19 @@
 
 All processes of a run (pytest-xdist has several) know the same folder. What they
 share is made once, by whichever comes first; the others wait for it and take the
-result. The process that owns the run holds a lock for as long as it lives.
+result. Each of them holds a lock for as long as it lives: the kernel releases it, however
+the process ends, and a run is dead when none of its locks is held.
 """
 
 import json
+import re
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,10 +26,18 @@ from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.journal import PREFIX, Journal
 
 OWNER_LOCK = "owner.lock"
+WORKER_LOCK = "worker-{}.lock"
+WORKER_PATIENCE = 20  # seconds; execnet ends a worker within 15 s of the controller's end
+LOCK_INTERVAL = 0.5
 JOURNAL = "journal.jsonl"
 RUNS_KEPT = 20
 LATEST = "latest"
 SECRET = "secret-"  # begins the names of results that hold passwords
+_BEGUN = "%y%m%d%H%M"  # UTC, for one cloud may be used from several places
+# What ``Run.name`` returns, and what comes of it: Trove numbers replicas that are asked
+# for together.
+_ID = r"([0-9]{10})[0-9a-f]{4}"
+_NAME = re.compile(rf"{PREFIX}(?P<run>{_ID})-[a-z0-9-]+-[0-9a-f]{{4}}(?:-[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,7 @@ class Run:
     @classmethod
     def new(cls) -> "Run":
         """Return a run with a new id; nothing is on disk yet."""
-        id = f"{time.strftime('%y%m%d%H%M')}{secrets.token_hex(2)}"
+        id = f"{time.strftime(_BEGUN, time.gmtime())}{secrets.token_hex(2)}"
         return cls(id, paths.runs() / id)
 
     @property
@@ -62,11 +74,33 @@ class Run:
 
     def own(self) -> FileLock:
         """Mark the run as alive until this process ends; return the lock held."""
-        self.prepare()
-        lock = FileLock(self.folder / OWNER_LOCK, is_singleton=False)
-        lock.acquire(timeout=0)
+        lock = self._alive(OWNER_LOCK)
         self._be_latest()
         return lock
+
+    def join(self, worker: str) -> FileLock:
+        """Do the same as one of its workers, told by its name."""
+        return self._alive(WORKER_LOCK.format(worker))
+
+    @contextmanager
+    def held(self, *, owner: float = 0, worker: float = WORKER_PATIENCE) -> Iterator[None]:
+        """Have a run that is dead to oneself: nobody else gets it meanwhile.
+
+        A worker whose controller was killed goes on for a moment, and what it makes then is
+        to be found.
+
+        Args:
+            owner: seconds for the owner to end; negative for as long as it takes.
+            worker: the same for each worker.
+
+        Raises:
+            filelock.Timeout: the run is alive, or somebody else has it.
+        """
+        with ExitStack() as locks:
+            locks.enter_context(_lock(self.folder / OWNER_LOCK, owner))
+            for file in sorted(self.folder.glob(WORKER_LOCK.format("*"))):
+                locks.enter_context(_lock(file, worker))
+            yield
 
     def name(self, what: str) -> str:
         """Return a new resource name that tells the project and the run."""
@@ -101,6 +135,12 @@ class Run:
         if "error" in outcome:
             raise ScenarioError(outcome["error"])
         return outcome["value"]
+
+    def _alive(self, name: str) -> FileLock:
+        self.prepare()
+        lock = _lock(self.folder / name, timeout=0)
+        lock.acquire()
+        return lock
 
     def _be_latest(self) -> None:
         """Have the link beside the runs lead to this one."""
@@ -138,6 +178,21 @@ def earlier_runs() -> list[Run]:
     return [Run(folder.name, folder) for folder in reversed(_folders())]
 
 
+def run_of(name: str) -> str | None:
+    """Return the id of the run that gave a resource this name; None if no run did."""
+    found = _NAME.fullmatch(name)
+    return found["run"] if found and begun_at(found["run"]) else None
+
+
+def begun_at(id: str) -> datetime | None:
+    """Return when the run with an id began; None if no run has such an id."""
+    found = re.fullmatch(_ID, id)
+    try:
+        return datetime.strptime(found[1], _BEGUN).replace(tzinfo=UTC) if found else None
+    except ValueError:
+        return None
+
+
 def dead_runs() -> Iterator[Run]:
     """Yield the runs whose owner has died with resources left in the journal.
 
@@ -146,7 +201,7 @@ def dead_runs() -> Iterator[Run]:
     for folder in _folders():
         run = Run(folder.name, folder)
         try:
-            with FileLock(run.folder / OWNER_LOCK, is_singleton=False, timeout=0):
+            with run.held():
                 if run.journal.open_entries():
                     yield run
         except Timeout:
@@ -165,6 +220,10 @@ def _folders() -> list[Path]:
     """Return the folders of all runs, in order of their ids."""
     each = paths.runs().glob("*")
     return sorted(folder for folder in each if folder.is_dir() and not folder.is_symlink())
+
+
+def _lock(file: Path, timeout: float) -> FileLock:
+    return FileLock(file, timeout, is_singleton=False, poll_interval=LOCK_INTERVAL)
 
 
 def _read(result: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -92,6 +93,22 @@ class Project:
         """Run pytest in a process of its own."""
         return self.pytester.runpytest_subprocess("-p", "no:cacheprovider", *args)
 
+    def start(self, *args: str) -> subprocess.Popen[bytes]:
+        """Start pytest as a terminal does, with a process group of its own; don't wait."""
+        with (self.pytester.path / "output").open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *args],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        """What has been started has printed so far."""
+        return (self.pytester.path / "output").read_text()
+
     @property
     def runs(self) -> list[Run]:
         """The runs that have left something on disk, oldest first."""
@@ -100,8 +117,10 @@ class Project:
 
 
 @pytest.fixture
-def plugins(pytester: pytest.Pytester) -> str:
+def plugins(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> str:
     """A pytest project with this tree's plugins; returns its conftest's text."""
+    # This tree's, also where another one is installed.
+    monkeypatch.setenv("PYTHONPATH", str(paths.ROOT))
     text = (paths.ROOT / "conftest.py").read_text().replace('    "pytester",\n', "")
     pytester.makeconftest(text)
     settings = (paths.ROOT / "pytest.ini").read_text()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import clients, images, instances, loading, networks
+from trove.tests.harness import clients, images, instances, loading, networks, reaper
 from trove.tests.harness.loading import LoadedVersion
 from trove.tests.unit.fakes import FakeCloud, guest_image
 
@@ -50,6 +50,7 @@ def _connected(instance, **_how):
 
 clients.connect = _connect
 instances.Instance.connected = _connected
+reaper.MODULE = "trove.tests.unit.fake_reaper"
 images.ensure_image = _ensure_image
 images.key = lambda target: "0123456789abcdef"
 loading.upload = _upload

@@ -10,7 +10,7 @@ import pytest
 
 from trove.tests.common import paths
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import image_commands, images, loading, store, verifying
+from trove.tests.harness import arguments, image_commands, images, loading, store, verifying
 from trove.tests.harness.image_commands import ACTIVATE, BUILD, LOAD
 from trove.tests.harness.images import GuestImage
 from trove.tests.harness.loading import LoadedVersion
@@ -46,6 +46,7 @@ def cloud(monkeypatch):
     version = LoadedVersion("id", "mariadb", "11.8-debian-trixie", "image-id")
     admin = SimpleNamespace(name="my-admin", identity="me")
     monkeypatch.setattr(image_commands.clients, "pair", lambda name: SimpleNamespace(admin=name))
+    monkeypatch.setattr(image_commands.reaper, "watch", lambda _run: None)
     monkeypatch.setattr(image_commands.clients, "connect", lambda name: asked.append(name) or admin)
     monkeypatch.setattr(loading, "find_image", lambda *_: None)
     monkeypatch.setattr(loading, "load", lambda *words: asked.append(words[1].name) or version)
@@ -201,7 +202,7 @@ class TestActivate:
 
 
 def test_times_and_sizes():
-    assert image_commands._duration("8w") == timedelta(weeks=8)
+    assert arguments.duration("8w") == timedelta(weeks=8)
     assert image_commands._size("20G") == 20 << 30
     assert image_commands._size("1500") == 1500
 

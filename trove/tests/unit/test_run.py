@@ -1,10 +1,12 @@
 import os
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from filelock import Timeout
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness.run import SECRET, Run, dead_runs, forget_old_runs
+from trove.tests.harness.run import SECRET, Run, begun_at, dead_runs, forget_old_runs, run_of
 
 
 @pytest.fixture
@@ -21,6 +23,60 @@ def test_runs_have_different_ids_and_names():
     assert run.id != Run.new().id
     assert run.name("db") != run.name("db")
     assert run.name("db").startswith(f"trove-scenario-{run.id}-db-")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "trove-scenario-2611261141d0fe-shared-3002",
+        "trove-scenario-2611261141d0fe-replica-3002-2",
+        "trove-scenario-2611261141d0fe-shared-3002-0a1b",
+    ],
+)
+def test_a_name_tells_its_run(name):
+    assert run_of(name) == "2611261141d0fe"
+    assert begun_at(run_of(name)) == datetime(2026, 11, 26, 11, 41, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "trove-scenario-prod",
+        "trove-scenario-2611261141d0fe",
+        "trove-scenario-2611261141d0fe-",
+        "trove-scenario-2611261141d0fe-shared",
+        "trove-scenario-2611261141d0fe-shared-300",
+        "trove-scenario-2611261141d0fe-shared-3002x",
+        "trove-scenario-2611261141d0fe-shared-3002\n",
+        "trove-scenario-2613261141d0fe-shared-3002",  # there is no month 13
+        "trove-scenario-2611261141D0FE-shared-3002",
+        "TROVE-SCENARIO-2611261141d0fe-shared-3002",
+        "trove-scenario-٢٦١١٢٦١١٤١d0fe-shared-3002",
+        "my-trove-scenario-2611261141d0fe-x-1234",
+        'trove-scenario-2611261141d0fe-it\'s "mine"-3002',
+        "x" * 255,
+        "",
+    ],
+)
+def test_a_name_like_that_of_a_run_is_none(name):
+    assert run_of(name) is None
+
+
+def test_a_new_name_tells_when_its_run_began(run):
+    assert run_of(run.name("db")) == run.id
+    assert datetime.now(UTC) - begun_at(run.id) < timedelta(minutes=2)
+
+
+def test_a_run_is_alive_as_long_as_any_of_its_processes(run):
+    owner, worker = run.own(), run.join("gw0")
+    with pytest.raises(Timeout), run.held():
+        pass
+    owner.release()
+    with pytest.raises(Timeout), run.held(worker=0):
+        pass
+    worker.release()
+    with run.held(), pytest.raises(Timeout):
+        run.own()
 
 
 def test_once_makes_once(run):
