@@ -67,6 +67,11 @@ def find_image(admin: Cloud, target: Target, key: str) -> str | None:
     return None
 
 
+def is_guest_image(image: Any) -> bool:
+    """Tell whether an image of Glance's was loaded as a guest image."""
+    return _property(image, KEY_PROPERTY) is not None
+
+
 def upload(
     admin: Cloud,
     target: Target,
