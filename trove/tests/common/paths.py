@@ -27,6 +27,11 @@ def images() -> Path:
     return home() / "images"
 
 
+def downloads() -> Path:
+    """Return the folder of guest images that were fetched from elsewhere."""
+    return home() / "downloads"
+
+
 def packages() -> Path:
     """Return the folder of packages that images were built from."""
     return home() / "packages"

@@ -53,11 +53,13 @@ examples:
 _LOAD_EXAMPLES = f"""\
 The files that {BUILD} --output writes beside an image belong to it: its kernel, its
 ramdisk, and the manifest that says what it is. An image without one needs --datastore,
---version and --distro, and --force, for nobody can tell which series it is of.
+--version and --distro, and --force, for nobody can tell which series it is of. From a
+URL all of them are fetched; they are kept, and fetched again when they have changed.
 
 examples:
   {LOAD} --datastore mariadb
   {LOAD} pg15.qcow2 --os-cloud devstack-admin
+  {LOAD} https://images.example.org/trove/pg15.qcow2
   {LOAD} foreign.qcow2 --datastore mysql --version 8.4 --distro ubuntu-noble --force
 """
 _ACTIVATE_EXAMPLES = f"""\
@@ -162,7 +164,9 @@ def _prune_arguments(words: list[str]) -> argparse.Namespace:
 def _load_arguments(words: list[str]) -> argparse.Namespace:
     text = "Load a guest image into Glance and register it in Trove; twice is the same as once."
     parser = _parser(LOAD, text, _LOAD_EXAMPLES)
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="an image on disk")
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE|URL", help="an image on disk, or elsewhere"
+    )
     _add_target(parser, required=False)
     _add_cloud(parser)
     parser.add_argument("--bootable", action="store_true", help="the self-booting image")
@@ -176,7 +180,7 @@ def _load_arguments(words: list[str]) -> argparse.Namespace:
     parser.set_defaults(action=_load)
     arguments = parser.parse_args(words)
     if arguments.file is None and arguments.datastore is None:
-        parser.error("say what to load: FILE, or --datastore NAME")
+        parser.error("say what to load: FILE, URL, or --datastore NAME")
     return arguments
 
 
@@ -279,9 +283,10 @@ def _prune(arguments: argparse.Namespace) -> Outcome:
 
 
 def _load(arguments: argparse.Namespace) -> Outcome:
-    image = image_files.read(arguments.file) if arguments.file else None
+    image = image_files.read(_disk(arguments.file)) if arguments.file else None
     target = _target(arguments, image)
     if image and not arguments.force:
+        loading.check_purpose(target, image)
         loading.check_series(target, image)
     with _provisioning(arguments.os_cloud) as (admin, run):
         if image is None:
@@ -311,6 +316,11 @@ def _activate(arguments: argparse.Namespace) -> Outcome:
         "version_id": version.id,
     }
     return result, f"{version.datastore} {version.name} is what users of {version.datastore} get"
+
+
+def _disk(place: str) -> Path:
+    """Return an image's disk, fetched if it is elsewhere."""
+    return image_files.download(place) if "://" in place else Path(place)
 
 
 def _target(arguments: argparse.Namespace, image: GuestImage | None) -> Target:

@@ -6,14 +6,21 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from email.utils import formatdate, parsedate_to_datetime
+from http import HTTPStatus
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit, urlunsplit
 
-from trove.tests.common import commands, content, paths
+import requests
+
+from trove.tests.common import commands, content, paths, progress
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.images import GuestImage
 
 FORMATS = ("qcow2", "raw")
 
+_PATIENCE = 60  # seconds without a byte, after which a download has failed
+_CHUNK = 1 << 20
 _QCOW2 = b"QFI\xfb"
 # Where a raw disk says that it has partitions, and where that it is an ext file system.
 _PARTITIONED = (510, b"\x55\xaa")
@@ -116,17 +123,91 @@ def read(disk: Path) -> GuestImage:
     return replace(image, kernel=beside.kernel, ramdisk=beside.ramdisk)
 
 
+def download(url: str) -> Path:
+    """Fetch an image, with the files beside it, and return its disk.
+
+    It is kept, and fetched again when it has changed. Of one without a manifest beside
+    it, which comes from elsewhere, the disk is all there is.
+
+    Raises:
+        ScenarioError: it can't be fetched, or what is there is no disk image.
+    """
+    name = PurePosixPath(urlsplit(url).path).name
+    if not url.startswith(("http://", "https://")) or not name:
+        raise ScenarioError(f"{url} is no address of an image: http(s)://HOST/FOLDER/FILE.")
+    disk = paths.downloads() / content.key([url]) / name
+    disk.parent.mkdir(parents=True, exist_ok=True)
+    beside = _Beside.of(disk)
+    if not _fetch(url, disk, is_disk=True):
+        raise ScenarioError(f"{_shown(url)} can't be fetched: there is no such file.")
+    if _fetch(_sibling(url, beside.manifest), beside.manifest):
+        for file in (beside.kernel, beside.ramdisk):
+            _fetch(_sibling(url, file), file)
+    return disk
+
+
+def _fetch(url: str, file: Path, *, is_disk: bool = False) -> bool:
+    """Fetch a file unless it is here and unchanged; return whether there is one."""
+    headers = {}
+    if file.exists():
+        headers["If-Modified-Since"] = formatdate(file.stat().st_mtime, usegmt=True)
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=_PATIENCE) as response:
+            if response.status_code == HTTPStatus.NOT_FOUND:
+                file.unlink(missing_ok=True)
+            elif response.status_code != HTTPStatus.NOT_MODIFIED:
+                response.raise_for_status()
+                with progress.step(f"download {file.name}"):
+                    _receive(response, file, is_disk)
+    except OSError as error:
+        failed = getattr(error, "response", None)
+        reason = f"HTTP {failed.status_code}" if failed is not None else type(error).__name__
+        raise ScenarioError(f"{_shown(url)} can't be fetched: {reason}.") from None
+    return file.exists()
+
+
+def _receive(response: requests.Response, file: Path, is_disk: bool) -> None:
+    chunks = response.iter_content(_CHUNK)
+    first = next(chunks, b"")
+    if is_disk:
+        # Of what is none, the rest isn't wanted.
+        _format_of(first, _shown(response.url))
+    with _whole(file) as part, part.open("wb") as out:
+        out.write(first)
+        for chunk in chunks:
+            out.write(chunk)
+    if changed := response.headers.get("Last-Modified"):
+        moment = parsedate_to_datetime(changed).timestamp()
+        os.utime(file, (moment, moment))
+
+
+def _sibling(url: str, file: Path) -> str:
+    place = urlsplit(url)
+    path = PurePosixPath(place.path).with_name(file.name)
+    return urlunsplit(place._replace(path=str(path)))
+
+
+def _shown(url: str) -> str:
+    """Return an address without what may be secret in it."""
+    place = urlsplit(url)
+    return urlunsplit(place._replace(netloc=place.netloc.rpartition("@")[2], query=""))
+
+
 def _format(disk: Path) -> str:
     try:
         with disk.open("rb") as file:
-            head = file.read(_EXT[0] + 2)
+            return _format_of(file.read(_CHUNK), disk)
     except OSError as error:
         raise ScenarioError(f"{disk} can't be read: {error.strerror}.") from None
+
+
+def _format_of(head: bytes, what: object) -> str:
+    """Return the format of a disk that begins like that."""
     if head.startswith(_QCOW2):
         return "qcow2"
     if any(head[place : place + 2] == mark for place, mark in (_PARTITIONED, _EXT)):
         return "raw"
-    raise ScenarioError(f"{disk} is no disk image: neither qcow2 nor a raw disk.")
+    raise ScenarioError(f"{what} is no disk image: neither qcow2 nor a raw disk.")
 
 
 def _write_disk(image: GuestImage, part: Path, disk_format: str) -> None:

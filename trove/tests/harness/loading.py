@@ -309,6 +309,25 @@ def check_series(target: Target, image: GuestImage) -> None:
     )
 
 
+def check_purpose(target: Target, image: GuestImage) -> None:
+    """Check that an image, if it says what it is for, is for this target.
+
+    Raises:
+        ScenarioError: it is for another one.
+    """
+    facts = {
+        "datastore": target.datastore.name,
+        "datastore_version": target.version.name,
+        "distro": target.distro.name,
+    }
+    said = {name: image.manifest.get(name, fact) for name, fact in facts.items()}
+    if said != facts:
+        raise ScenarioError(
+            f"Image {image.name} is for {' '.join(said.values())}, not for "
+            f"{' '.join(facts.values())}: load it as that, or another image."
+        )
+
+
 def _versions(admin: Cloud, datastore: str) -> list[Any]:
     known = every(admin.trove.mgmt_ds_versions.list)
     return [version for version in known if version.datastore_name == datastore]

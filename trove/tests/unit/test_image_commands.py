@@ -165,6 +165,16 @@ class TestLoad:
         assert f"{BUILD} --datastore mariadb --version 11.8 --distro debian-trixie" in err
         assert run(capsys, LOAD, str(file), "--os-cloud=mine", "--force")[0] == 0
 
+    def test_refuses_an_image_for_another_datastore(self, built, cloud, capsys, tmp_path):
+        file = tmp_path / "mine.qcow2"
+        run(capsys, BUILD, "--datastore=mariadb", f"--output={file}")
+        words = [str(file), "--datastore=mysql", "--os-cloud=mine"]
+        status, _, err = run(capsys, LOAD, *words)
+        assert (status, cloud) == (1, [])
+        assert "is for mariadb" in err
+        assert "not for mysql 9.7 debian-trixie: load it as that, or another image." in err
+        assert run(capsys, LOAD, *words, "--force")[0] == 0
+
     def test_asks_what_a_foreign_image_is_for(self, cloud, capsys, tmp_path):
         file = tmp_path / "foreign.qcow2"
         file.write_bytes(b"QFI\xfb")

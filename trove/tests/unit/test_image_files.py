@@ -1,5 +1,10 @@
 """Guest images as files: written whole, read back, and what is said of files that are none."""
 
+import functools
+import os
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 from trove.tests.common.errors import ScenarioError
@@ -104,3 +109,63 @@ def test_a_manifest_that_is_none(tmp_path):
     (tmp_path / "a.manifest.json").write_text("[]")
     with pytest.raises(ScenarioError, match=r"a\.manifest\.json is no manifest of a guest image"):
         image_files.read(tmp_path / "a.qcow2")
+
+
+class TestDownload:
+    @pytest.fixture
+    def served(self, tmp_path):
+        """A folder that a web server shows."""
+        folder = tmp_path / "served"
+        folder.mkdir()
+        return folder
+
+    @pytest.fixture
+    def url(self, served):
+        """Where the web server shows that folder."""
+        handler = functools.partial(SimpleHTTPRequestHandler, directory=served)
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+            threading.Thread(target=http.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{http.server_port}"
+            http.shutdown()
+
+    def test_brings_all_that_belongs_to_an_image(self, image, served, url):
+        image_files.write(image, served / "mine.qcow2", "qcow2")
+        fetched = image_files.read(image_files.download(f"{url}/mine.qcow2"))
+        assert (fetched.key, fetched.manifest) == (image.key, image.manifest)
+        assert fetched.disk.read_bytes() == QCOW2
+        assert fetched.kernel.read_bytes() == b"k"
+
+    def test_of_a_foreign_image_there_is_only_the_disk(self, served, url):
+        (served / "foreign.qcow2").write_bytes(QCOW2)
+        disk = image_files.download(f"{url}/foreign.qcow2")
+        assert [file.name for file in disk.parent.iterdir()] == ["foreign.qcow2"]
+        assert image_files.read(disk).manifest == {}
+
+    def test_is_done_again_only_for_what_has_changed(self, served, url, capsys):
+        file = served / "foreign.qcow2"
+        file.write_bytes(QCOW2)
+        image_files.download(f"{url}/foreign.qcow2")
+        capsys.readouterr()
+        image_files.download(f"{url}/foreign.qcow2")
+        assert "download" not in capsys.readouterr().err
+        file.write_bytes(QCOW2 + b"more")
+        os.utime(file, (2e9, 2e9))
+        assert image_files.download(f"{url}/foreign.qcow2").read_bytes() == QCOW2 + b"more"
+
+    @pytest.mark.parametrize(
+        ("name", "sentence"),
+        [
+            ("page.qcow2", r"http://127\.0\.0\.1:\d+/page\.qcow2 is no disk image"),
+            ("absent.qcow2", r"absent\.qcow2 can't be fetched: there is no such file"),
+            ("", r"is no address of an image: http\(s\)://HOST/FOLDER/FILE"),
+        ],
+    )
+    def test_of_what_is_no_image_leaves_nothing(self, served, url, tmp_path, name, sentence):
+        (served / "page.qcow2").write_text("<html>moved</html>")
+        with pytest.raises(ScenarioError, match=sentence):
+            image_files.download(f"{url}/{name}?token=secret")
+        assert [file for file in (tmp_path / "home").rglob("*") if file.is_file()] == []
+
+    def test_says_why_nothing_comes(self):
+        with pytest.raises(ScenarioError, match=r"127\.0\.0\.1:1/x can't be fetched: Connection"):
+            image_files.download("http://user:secret@127.0.0.1:1/x")
