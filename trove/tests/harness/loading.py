@@ -254,7 +254,8 @@ class _Sender:
             if sent.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 raise ScenarioError(
                     f"Glance has no room for image {name} ({file.stat().st_size >> 20} MiB): raise "
-                    "the project's image_size_total limit in keystone, or delete old images."
+                    "the project's image_size_total limit in keystone (of a devstack: "
+                    "GLANCE_LIMIT_IMAGE_SIZE_TOTAL), or delete old images."
                 )
             _check(sent, name)
             self._wait_active(id, name)

@@ -190,7 +190,8 @@ def test_a_refused_upload_is_told_and_nothing_of_it_stays(cloud, target, journal
 
 def test_a_full_glance_is_told_with_what_to_do(cloud, target, journal, tmp_path):
     cloud.image.refusal = (413, "Request Entity Too Large")
-    with pytest.raises(ScenarioError, match=r"^Glance has no room for image .*image_size_total"):
+    no_room = r"^Glance has no room for image .*image_size_total.*GLANCE_LIMIT_IMAGE_SIZE_TOTAL"
+    with pytest.raises(ScenarioError, match=no_room):
         load(cloud, target, journal, guest_image(tmp_path))
 
 
