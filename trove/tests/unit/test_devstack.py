@@ -318,6 +318,18 @@ class TestConfiguration:
         assert options["template_path"] == f"{devstack.conf}/templates/"
         assert options["http_mgmt_post_rate"] == "10000"
 
+    def test_of_trove_suits_the_guests(self, devstack):
+        ours = {
+            "use_nova_server_config_drive": "True",
+            "injected_config_owner": "trove",
+            "injected_config_group": "trove",
+            "replica_snapshot_driver": "cinder",
+        }
+        stacked(devstack.stack())
+        assert ours.items() <= devstack.trove_conf().items()
+        stacked(devstack.stack(f"{LOCAL_CONF}TROVE_IMAGE_FORCE=True\n"))
+        assert not ours.keys() & devstack.trove_conf().keys()
+
     def test_of_trove_can_be_overridden(self, devstack):
         meta = "[[post-config|$TROVE_CONF]]\n[DEFAULT]\nmax_backups_per_tenant = 7\n"
         stacked(devstack.stack(LOCAL_CONF + meta))
