@@ -25,7 +25,7 @@ PLUGIN = paths.ROOT / "devstack"
 STUBS = Path(__file__).parent / "devstack"
 SAMPLES = sorted((PLUGIN / "samples").glob("*.conf"))
 INHERITED = ("DEVSTACK_DIR", "CONFIG_AWK_CMD")
-PROGRAMS = ("sudo", "openstack", "id", "virtualenv")
+PROGRAMS = ("sudo", "openstack", "id", "jq", "virtualenv")
 PARSERS = {
     BUILD: image_commands._build_arguments,
     LOAD: image_commands._load_arguments,
@@ -105,11 +105,15 @@ class Devstack:
 
     def local_conf(self, text: str) -> None:
         """Write local.conf, with all places in this folder."""
-        first = f"DEST={self._stack}\nDATA_DIR={self._stack}/data\nSTACK_USER={os.getuid()}\n"
-        places = f"TROVE_CONF_DIR={self.conf}\nLOGFILE=\n"
-        text = text.replace("[[local|localrc]]\n", f"[[local|localrc]]\n{first}{places}")
+        head = "[[local|localrc]]\n"
+        places = {
+            "DEST": self._stack,
+            "DATA_DIR": self._stack / "data",
+            "TROVE_CONF_DIR": self.conf,
+        }
+        here = "".join(f"{name}={place}\n" for name, place in places.items())
+        text = text.replace(head, f"{head}{here}STACK_USER={os.getuid()}\n")
         text = text.replace("TROVE_SCENARIO_HOME=/", f"TROVE_SCENARIO_HOME={self._world}/")
-        text = re.sub(r"^LOGFILE=\S+", "", text, flags=re.MULTILINE)
         (self._world / "devstack" / "local.conf").write_text(text)
 
     def run(self, script: str, **environment: str) -> Outcome:
@@ -190,7 +194,7 @@ class TestStack:
         called = [
             (phase, words[0])
             for phase, words in done.calls
-            if words[0] not in ("sudo", "id", "openstack")
+            if words[0] not in ("sudo", "id", "jq", "openstack")
         ]
         assert called == [
             ("stack pre-install", "bindep"),

@@ -31,6 +31,9 @@ case $name in
         [[ $* == -u ]] || exec /usr/bin/id "$@"
         echo "${STACK_UID:-1000}"
         ;;
+    jq)
+        sed -n 's/.*"version": "\(.*\)".*/\1/p' "${*: -1}"
+        ;;
     bindep)
         echo package-of-"${*: -1}"
         ;;
