@@ -28,7 +28,7 @@ _WIDE = 1000  # columns, where no terminal has a say
 _EXAMPLES = """\
 Only what a run has made is touched: its whole name is one that a run gives, and it is in
 the project of one of the two users. A run that is alive on this machine is left alone. Of
-one on another machine nobody knows: hence --older-than. What --keep-instances has kept is
+one on another machine nobody knows: hence --older-than. What --keep has kept is
 listed like everything else.
 
 examples:

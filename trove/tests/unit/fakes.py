@@ -282,6 +282,7 @@ class FakeCloud:
                 *(
                     Resource(**server["server"], name=each.name, attached_volumes=[], user_data="x")
                     for each in instances.list()
+                    if os.environ.get("FAKE_SERVERS")
                 ),
             ],
             services=lambda: [

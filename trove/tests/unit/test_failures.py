@@ -18,7 +18,8 @@ FAILING = """
 """
 
 
-def test_a_failure_leaves_its_evidence(project):
+def test_a_failure_leaves_its_evidence(project, monkeypatch):
+    monkeypatch.setenv("FAKE_SERVERS", "1")
     project.pytester.makepyfile(test_db=FAILING)
 
     result = project.run("-m", "mysql", "--keep=on-failure")
