@@ -62,7 +62,7 @@ def require_space_left(what: str) -> None:
 
 def missing_packages(*profiles: str) -> list[str]:
     """Return the packages of bindep.txt's profiles that are not installed."""
-    wanted = Depends((paths.ROOT / "bindep.txt").read_text(), filename="bindep.txt")
+    wanted = Depends(paths.BINDEP.read_text(), filename=paths.BINDEP.name)
     active = [*profiles, *wanted.platform_profiles()]
     faults = wanted.check_rules(wanted.active_rules(active))
     lacking = (names for kind, names in faults if kind == "missing")
@@ -89,7 +89,7 @@ def install_packages(*profiles: str) -> None:
 
 def _packages_key() -> str:
     """Return a hash of what is wanted and what is installed; comparing the two takes a second."""
-    return content.key([paths.ROOT / "bindep.txt", _INSTALLED])
+    return content.key([paths.BINDEP, _INSTALLED])
 
 
 def _install(packages: list[str], log: Path) -> None:

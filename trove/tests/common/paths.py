@@ -8,6 +8,7 @@ INTEGRATION = ROOT / "integration"
 RELEASE = INTEGRATION / "release"
 ELEMENTS = INTEGRATION / "elements"
 CONTAINERS = INTEGRATION / "containers"
+BINDEP = INTEGRATION / "bindep.txt"
 
 
 def home() -> Path:

@@ -10,7 +10,7 @@ from trove.tests.embedded.containers import hook
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("genisoimage") and shutil.which("bsdtar")),
-    reason="needs_packages: of bindep.txt's profile embedded",
+    reason="needs_packages: of integration/bindep.txt's profile embedded",
 )
 
 

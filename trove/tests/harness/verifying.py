@@ -328,6 +328,6 @@ def _require_programs() -> None:
         machine.install_packages("image")
     if lacking := missing():
         raise ScenarioError(
-            f"Verifying a guest image needs {' and '.join(lacking)}: install what bindep.txt"
-            " lists for the profile image."
+            f"Verifying a guest image needs {' and '.join(lacking)}: install what"
+            " integration/bindep.txt lists for the profile image."
         )

@@ -36,7 +36,7 @@ def test_too_little_disk_says_how_much_is_needed_and_found():
 
 def test_only_the_packages_of_the_profiles_asked_for_are_missed(monkeypatch, tmp_path):
     (tmp_path / "bindep.txt").write_text("no-such-cloud [embedded]\nno-such-image [image]\n")
-    monkeypatch.setattr(machine.paths, "ROOT", tmp_path)
+    monkeypatch.setattr(machine.paths, "BINDEP", tmp_path / "bindep.txt")
     assert machine.missing_packages("image") == ["no-such-image"]
     assert machine.missing_packages("embedded", "image") == ["no-such-cloud", "no-such-image"]
 
