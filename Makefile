@@ -11,8 +11,8 @@ smoke: $(TOX)  ## MySQL, MariaDB and PostgreSQL answering SQL inside real Trove 
 scenario-mysql: $(TOX)  ## all that Trove can do, with MySQL
 	$(TOX) run -e scenario-mysql
 
-test: $(TOX)  ## lint, unit tests, images that boot, each datastore's smoke tests, the cloud's own tests
-	$(TOX) run -e lint,unit,image-mariadb,image-postgresql,smoke,embedded
+test: $(TOX)  ## lint, unit tests, documentation, images that boot, each datastore's smoke tests, the cloud's own tests
+	$(TOX) run -e lint,unit,docs,image-mariadb,image-postgresql,smoke,embedded
 
 down: ## end the embedded cloud
 	$(if $(TROVE_CLOUD),$(TROVE_CLOUD) down)
