@@ -16,3 +16,9 @@ def test_the_example_is_a_real_scenario_test():
 def test_every_make_target_that_it_names_exists():
     targets = set(re.findall(r"^([\w-]+):", (paths.ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"make ([\w-]+)  ", README)) <= targets
+
+
+def test_every_file_that_it_links_to_exists():
+    linked = re.findall(r"\]\(([\w./-]+)\)", README)
+    assert linked
+    assert [name for name in linked if not (paths.ROOT / name).is_file()] == []
