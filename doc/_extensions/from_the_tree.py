@@ -12,6 +12,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from trove.tests.common import matrix, paths
 from trove.tests.fixtures.options import OPTIONS, Option
+from trove.tests.harness.evidence import MEANINGS
 
 _COMMANDS = {
     "trove-cloud": [sys.executable, "-m", "trove.tests.embedded.cli"],
@@ -60,6 +61,15 @@ class Cells(SphinxDirective):
         return _table(self, ("", *_HOW, "declared"), rows)
 
 
+class Bundle(SphinxDirective):
+    """The files that are kept of a failure."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        rows = ((f"`{name}`", meaning) for name, meaning in MEANINGS.items())
+        return _table(self, ("file", "what it is"), rows)
+
+
 class Help(SphinxDirective):
     """What a command says when it is called with these words and ``--help``."""
 
@@ -93,6 +103,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("trove-options", Options)
     app.add_directive("trove-marks", Marks)
     app.add_directive("trove-cells", Cells)
+    app.add_directive("trove-bundle", Bundle)
     app.add_directive("trove-help", Help)
     return {"parallel_read_safe": True}
 
