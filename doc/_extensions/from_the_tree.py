@@ -16,6 +16,7 @@ from trove.tests.harness.evidence import MEANINGS
 
 _COMMANDS = {
     "trove-cloud": [sys.executable, "-m", "trove.tests.embedded.cli"],
+    "trove-sweep": [sys.executable, "-m", "trove.tests.harness.sweep_command"],
     "tools/lay-over": [sys.executable, "tools/lay-over"],
 }
 

@@ -92,7 +92,7 @@ class Devstack:
         # No link to the tree as a whole, for what is removed from it is really removed.
         tree = self._stack / "trove-scenario"
         tree.mkdir()
-        for name in ("devstack", "integration", "requirements.txt", "bindep.txt"):
+        for name in ("devstack", "integration", "requirements.txt"):
             (tree / name).symlink_to(paths.ROOT / name)
         if devstack := os.environ.get("DEVSTACK_DIR"):
             for name in ("functions", "functions-common", "stackrc", "inc", "lib", "tools"):
@@ -211,7 +211,7 @@ class TestStack:
     def test_installs_what_images_are_built_with(self, devstack):
         done = stacked(devstack.stack())
         assert [words[-2:] for _, words in done.of("bindep")] == [
-            [str(devstack.venv.parent / "trove-scenario/bindep.txt"), "image"]
+            [str(devstack.venv.parent / "trove-scenario/integration/bindep.txt"), "image"]
         ]
         assert done.of("install_package")[0][1] == ["install_package", "package-of-image"]
 

@@ -27,8 +27,8 @@ CODE = [
     for file in sorted((paths.ROOT / "trove/tests" / room).rglob("*.py"))
 ]
 READ = re.compile(r"environ(?:\.get\(|\[)\s*\"([A-Z_]+)\"")
-# What a shell and pytest set by themselves.
-OF_THE_SYSTEM = {"PATH", "PYTEST_CURRENT_TEST"}
+# What a shell, Python and pytest have of their own.
+OF_THE_SYSTEM = {"PATH", "PYTHONPATH", "PYTEST_CURRENT_TEST"}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
@@ -84,7 +84,8 @@ def help_of(verb: str) -> str:
 @each_page
 def test_a_page_names_files_that_there_are(page):
     named = re.findall(
-        r"`((?:integration|trove|tools|zuul\.d|playbooks|\.github)/[\w./-]+)`", page.read_text()
+        r"`((?:integration|trove|tools|devstack|zuul\.d|playbooks|\.github)/[\w./-]+)`",
+        page.read_text(),
     )
     old = {name for name in named if name.startswith("integration/scripts")}
     assert [name for name in {*named} - old if not (paths.ROOT / name).exists()] == []

@@ -286,7 +286,7 @@ def test_what_is_outside_of_an_axis_is_at_its_edge():
 def browse(tmp_path, monkeypatch) -> Callable[[str], tuple[str, str]]:
     """Opens an address in a real browser; returns the document it has then, and its console."""
     if not shutil.which(CHROMIUM[0]):
-        skip(Reason.NEEDS_BROWSER, f"{CHROMIUM[0]} is not installed: see bindep.txt")
+        skip(Reason.NEEDS_BROWSER, f"{CHROMIUM[0]} is not installed: see integration/bindep.txt")
     monkeypatch.setenv("HOME", str(tmp_path))
 
     def browse(address: str) -> tuple[str, str]:
