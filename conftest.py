@@ -16,6 +16,7 @@ pytest_plugins = (
     "trove.tests.fixtures.api_coverage",
     "trove.tests.fixtures.images",
     "trove.tests.fixtures.cloud",
+    "trove.tests.fixtures.capacity",
     "trove.tests.fixtures.flavors",
     "trove.tests.fixtures.networks",
     "trove.tests.fixtures.datastores",

@@ -58,6 +58,11 @@ def ailments(since: float) -> list[str]:
     ]
 
 
+def is_up() -> bool:
+    """Tell whether the embedded cloud runs, or is about to."""
+    return Cloud().init is not None
+
+
 def ensure_up() -> EmbeddedCloud:
     """Start the embedded cloud, or attach to it where it runs already.
 

@@ -250,6 +250,15 @@ class FakeCloud:
             root=SimpleNamespace(
                 is_instance_root_enabled=lambda _instance: Resource(rootEnabled=False)
             ),
+            quota=SimpleNamespace(
+                show=lambda _project: [
+                    Resource(
+                        resource="instances",
+                        limit=int(os.environ.get("FAKE_QUOTA", "50")),
+                        in_use=len(instances.list()),
+                    )
+                ]
+            ),
             mgmt_ds_versions=self._trove("datastore_version"),
             datastores=self._trove("datastore"),
         )
@@ -285,6 +294,16 @@ class FakeCloud:
                     if os.environ.get("FAKE_SERVERS")
                 ),
             ],
+            get_limits=lambda: Resource(
+                absolute=Resource(
+                    instances=-1,
+                    instances_used=0,
+                    total_cores=-1,
+                    total_cores_used=0,
+                    total_ram=-1,
+                    total_ram_used=0,
+                )
+            ),
             services=lambda: [
                 Resource(
                     binary="nova-compute",
