@@ -11,7 +11,7 @@ from trove.tests.harness.waiting import WaitError
 
 
 def instances(run: Run, what: str) -> Iterator[tuple[Run, dict[str, Any]]]:
-    """Yield what earlier runs on this run's cloud have kept, the last one first.
+    """Yield what earlier runs on this run's cloud have kept as it should be, the last one first.
 
     Args:
         run: the run that looks for them.
@@ -22,8 +22,8 @@ def instances(run: Run, what: str) -> Iterator[tuple[Run, dict[str, Any]]]:
         if earlier.id == run.id or earlier.journal.facts().get("identity") != identity:
             continue
         kept = earlier.journal.kept()
-        for dumped in reversed(earlier.made(what).values()):
-            if dumped["name"] in kept:
+        for number, dumped in reversed(earlier.made(what).items()):
+            if dumped["name"] in kept and not earlier.is_lent(f"{what}-{number}"):
                 yield earlier, dumped
 
 

@@ -32,6 +32,7 @@ LOCK_INTERVAL = 0.5
 JOURNAL = "journal.jsonl"
 RUNS_KEPT = 20
 LATEST = "latest"
+LENT = ".lent"  # ends the names of the marks of results that are in use
 SECRET = "secret-"  # begins the names of results that hold passwords
 _BEGUN = "%y%m%d%H%M"  # UTC, for one cloud may be used from several places
 # What ``Run.name`` returns, and what comes of it: Trove numbers replicas that are asked
@@ -166,10 +167,22 @@ class Run:
             result.unlink()
         shutil.rmtree(self.logins, ignore_errors=True)
 
+    @contextmanager
+    def lent(self, what: str) -> Iterator[None]:
+        """Mark a shared result as being in use; whoever dies meanwhile, or spoils it, leaves the mark."""
+        mark = self.folder / f"{what}{LENT}"
+        mark.touch()
+        yield
+        mark.unlink()
+
+    def is_lent(self, what: str) -> bool:
+        """Tell whether a shared result has not come back from whoever used it last."""
+        return (self.folder / f"{what}{LENT}").exists()
+
     def forget_results(self, but: str) -> None:
-        """Have what was made once be made anew, except what matches a pattern."""
+        """Have what was made once be made anew, except what matches a pattern and is not in use."""
         for result in self.folder.glob("*.json"):
-            if not result.match(f"{but}.json"):
+            if not result.match(f"{but}.json") or self.is_lent(result.stem):
                 result.unlink()
 
 

@@ -78,7 +78,12 @@ def test_of_a_kept_instance_that_is_not_taken_it_is_told_why(project, changed, w
 
 def test_a_run_that_died_is_gone_on_with(project):
     project.pytester.makepyfile(
-        test_db=TWO.format(two="__import__('os').path.exists('alive') or __import__('os')._exit(9)")
+        test_db="""
+        import os
+
+        def test_one(shared_instance): pass
+        def test_two(cloud, target): os.path.exists("alive") or os._exit(9)
+        """
     )
     assert project.run("-m", "mysql", "--keep=on-failure").ret == 9
     (run,) = project.runs
@@ -91,6 +96,25 @@ def test_a_run_that_died_is_gone_on_with(project):
     assert project.cloud.calls().count("create instance") == 1
     assert project.cloud.all("instance") == []
     assert project.runs == [run]
+
+
+def test_what_a_test_had_in_hand_when_its_run_died_is_not_gone_on_with(project):
+    project.pytester.makepyfile(
+        test_db="""
+        import os
+
+        def test_it(shared_instance):
+            os.path.exists("alive") or os._exit(9)
+        """
+    )
+    project.run("-m", "mysql", "--keep=on-failure")
+    (run,) = project.runs
+    (project.pytester.path / "alive").touch()
+
+    project.run("-m", "mysql", f"--resume={run.id}").assert_outcomes(passed=1)
+
+    assert project.cloud.calls().count("create instance") == 2
+    assert project.cloud.all("instance") == []
 
 
 def test_a_run_that_has_left_nothing_can_not_be_gone_on_with(project):
