@@ -169,7 +169,7 @@ class Run:
 
     @contextmanager
     def lent(self, what: str) -> Iterator[None]:
-        """Mark a shared result as being in use; whoever dies meanwhile, or spoils it, leaves the mark."""
+        """Mark a shared result as in use; whoever dies meanwhile, or spoils it, leaves the mark."""
         mark = self.folder / f"{what}{LENT}"
         mark.touch()
         yield

@@ -26,7 +26,10 @@ def test_what_is_kept_can_be_reached_and_deleted_later(project):
     assert stat.S_IMODE(client.stat().st_mode) == 0o700
     assert "-h 192.0.2.1 -P 3306 -u scenario scenario" in client.read_text()
     result.stdout.fnmatch_lines(
-        [f"*reach it: {client}", f"*delete all of it: trove-sweep --run {run.id} --yes"]
+        [
+            f"*reach it: {client}",
+            f"*delete all of it: trove-sweep --os-cloud fake --run {run.id} --yes",
+        ]
     )
 
 
