@@ -54,7 +54,8 @@ def ailments(since: float) -> list[str]:
     return [
         f"{each['name']} {'was started again' if each['statename'] == RUNNING else 'does not run'}"
         for each in processes
-        if each["statename"] != RUNNING or each["start"] > since
+        # The supervisor counts whole seconds.
+        if each["statename"] != RUNNING or each["start"] >= int(since)
     ]
 
 
