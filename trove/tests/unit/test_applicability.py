@@ -60,7 +60,11 @@ def test_a_skip_without_a_type_is_counted_as_one(project):
     result.stdout.fnmatch_lines(["skipped, by reason: 1 without a type"])
 
 
-@pytest.mark.parametrize("reason", Reason)
+# What ends a run before its time is not missing.
+ENDINGS = {Reason.CLOUD_IS_BROKEN, Reason.OUT_OF_TIME}
+
+
+@pytest.mark.parametrize("reason", sorted(set(Reason) - ENDINGS))
 def test_a_type_says_what_is_missing(reason):
     assert reason.value.startswith(("needs_", "not_supported_"))
 

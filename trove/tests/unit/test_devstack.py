@@ -540,7 +540,12 @@ def defaults() -> dict[str, str]:
             echo "$name=${!name}"
         done"""
     done = subprocess.run(
-        ["bash", "-c", script], cwd=PLUGIN, capture_output=True, text=True, check=True
+        ["bash", "-c", script],
+        cwd=PLUGIN,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return dict(line.split("=", 1) for line in done.stdout.splitlines())
 
