@@ -1,6 +1,10 @@
 """What a run says and leaves behind when something goes wrong."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 
@@ -191,6 +195,31 @@ def test_a_test_that_the_cloud_has_failed_is_tried_again_on_demand(project, monk
 
     result.stdout.fnmatch_lines(["*1 failed, 1 passed*1 rerun*"])
     result.stdout.fnmatch_lines(["FAILED *by_itself* - PRODUCT: *"])
+
+
+def test_who_sits_at_a_failure_goes_on_with_enter(project):
+    project.pytester.makepyfile(test_db=FAILING)
+    keyboard, terminal = pty.openpty()
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "mysql", "--sit"]
+    process = project.pytester.popen(
+        command, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+    shown = []
+    for line in process.stdout:
+        shown.append(line.decode().rstrip())
+        if shown[-1] == "Press Enter to go on.":
+            break
+    (instance,) = project.cloud.all("instance")
+    os.write(keyboard, b"\n")
+    rest, _ = process.communicate(timeout=60)
+
+    (run,) = project.runs
+    assert shown[-2].startswith(f"{instance.name} at 192.0.2.1:3306: {run.logins}")
+    assert "told-by-trove" not in "".join(shown)
+    assert b"1 failed" in rest
+    assert project.cloud.all("instance") == []
+    assert not run.logins.exists()
 
 
 def test_whoever_sits_at_a_failure_has_a_terminal(project):
