@@ -10,6 +10,7 @@ pytest_plugins = (
     "trove.tests.fixtures.budgets",
     "trove.tests.fixtures.runs",
     "trove.tests.fixtures.reporting",
+    "trove.tests.fixtures.live_view",
     "trove.tests.fixtures.timeline",
     "trove.tests.fixtures.junit",
     "trove.tests.fixtures.html_report",

@@ -23,6 +23,9 @@ T = TypeVar("T")
 _tell: Callable[[str, float, bool], None] | None = None
 
 
+# Those that go on, in the order in which they have begun.
+_watches: list["_Watch"] = []
+
 # When all waits end, in seconds since the epoch; None for never.
 _end: float | None = None
 
@@ -80,6 +83,11 @@ class State:
         return f"{self.name} ({self.fault})" if self.fault else self.name
 
 
+def current() -> str:
+    """Return what is being waited for, and what was seen last; of several the last begun."""
+    return next((str(watch) for watch in reversed(_watches)), "")
+
+
 def tell_waits_to(listener: Callable[[str, float, bool], None] | None) -> None:
     """Have every wait that is over told: its label, its seconds, and whether it was of use."""
     global _tell
@@ -130,6 +138,9 @@ class _Watch:
         self.described = ""
         self.streak = 0
         self.error: BaseException | None = None
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.described}" if self.described else self.label
 
     @property
     def elapsed(self) -> float:
@@ -233,9 +244,11 @@ def wait_for(
         retry_error_callback=watch.give_up,
     )
     came = False
+    _watches.append(watch)
     try:
         came = look_until_settled(watch.look_once)
     finally:
+        _watches.remove(watch)
         if _tell:
             _tell(label, watch.elapsed, came)
     return watch.seen  # type: ignore[return-value]
