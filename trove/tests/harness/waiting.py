@@ -26,7 +26,7 @@ _tell: Callable[[str, float, bool], None] | None = None
 # Those that go on, in the order in which they have begun.
 _watches: list["_Watch"] = []
 
-# When all waits end, in seconds since the epoch; None for never.
+# When all waits end, by ``time.monotonic``; None for never.
 _end: float | None = None
 
 
@@ -34,7 +34,7 @@ def end_all(at: float | None) -> None:
     """Have every wait end at a moment, whatever its own limit.
 
     Args:
-        at: in seconds since the epoch; None for never.
+        at: as ``time.monotonic`` tells it; None for never.
     """
     global _end
     _end = at
@@ -97,14 +97,17 @@ def tell_waits_to(listener: Callable[[str, float, bool], None] | None) -> None:
 def is_transient(error: BaseException) -> bool:
     """Tell whether asking again may well do better.
 
-    True of connections refused, reset or timed out, and of answers by which a
-    server says that it is overloaded, starting, or lost its own peer.
+    True of connections refused, reset or timed out, of answers that can't be read, and of
+    those by which a server says that it is overloaded, starting, or lost its own peer.
     """
     unreachable = (
         ConnectionError,
         TimeoutError,
         requests.ConnectionError,
         requests.Timeout,
+        # An answer that was cut short, or is none.
+        requests.exceptions.ChunkedEncodingError,
+        requests.exceptions.InvalidJSONError,
         keystone_errors.RetriableConnectionFailure,
     )
     if isinstance(error, unreachable):
@@ -230,7 +233,7 @@ def wait_for(
         Exception: whatever ``predicate`` raised that asking again can't cure.
     """
     watch = _Watch(predicate, label, failing, hold, clock, timeout)
-    left = timeout if _end is None else min(timeout, _end - time.time())
+    left = timeout if _end is None else min(timeout, _end - time.monotonic())
     watch.is_cut_short = left < timeout
     deadline = watch.started + left
     look_until_settled = tenacity.Retrying(

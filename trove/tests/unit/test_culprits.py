@@ -32,6 +32,7 @@ def because(cause: Exception, error: Exception) -> Exception:
     "error",
     [
         requests.ConnectionError("refused"),
+        requests.exceptions.JSONDecodeError("no JSON", "<html>", 0),
         keystone_errors.ConnectFailure("refused"),
         sdk_errors.HttpException("broken", response=answer(500)),
         trove_errors.ServiceUnavailable("nobody there"),

@@ -2,6 +2,7 @@ import logging
 import time
 
 import pytest
+import requests
 from troveclient import exceptions as trove_errors
 
 from trove.tests.harness import waiting
@@ -122,6 +123,8 @@ def test_values_are_not_logged(clock, caplog):
         (trove_errors.InternalServerError(), True),
         (trove_errors.HttpNotImplemented(), False),
         (trove_errors.BadRequest(), False),
+        (requests.exceptions.JSONDecodeError("no JSON", "<html>", 0), True),
+        (requests.exceptions.ChunkedEncodingError("cut short"), True),
         (trove_errors.NotFound(), False),
         (ValueError(), False),
     ],
@@ -140,7 +143,7 @@ def test_a_wait_that_takes_long_says_so_once(clock, capsys):
 
 
 def test_when_the_run_is_over_every_wait_is(clock, monkeypatch):
-    monkeypatch.setattr(waiting, "_end", time.time() + 5)
+    monkeypatch.setattr(waiting, "_end", time.monotonic() + 5)
 
     with pytest.raises(WaitTimeoutError, match="the run's own time is over"):
         wait_for(lambda: False, "x is healthy", 600, interval=1, clock=clock)
