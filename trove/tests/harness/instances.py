@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from filelock import FileLock
 from troveclient import exceptions as trove_errors
 
 from trove.tests.common import progress
@@ -207,7 +206,7 @@ class InstanceFactory:
         try:
             # One at a time: the first two of a project break the server when they come
             # together, for both write down that it has used nothing yet.
-            with FileLock(self.run.folder / "create.lock", is_singleton=False):
+            with self.run.alone("create"):
                 made = self.cloud.trove.instances.create(name, **request)
         except trove_errors.ClientException as error:
             self.run.journal.closed(entry, "refused")

@@ -124,7 +124,7 @@ class Run:
         """
         self.prepare()
         result = self.folder / f"{what}.json"
-        with FileLock(self.folder / f"{what}.lock", is_singleton=False):
+        with self.alone(what):
             if not result.exists():
                 outcome: dict[str, Any]
                 try:
@@ -166,6 +166,11 @@ class Run:
         for result in self.folder.glob(f"{SECRET}*.json"):
             result.unlink()
         shutil.rmtree(self.logins, ignore_errors=True)
+
+    def alone(self, what: str) -> FileLock:
+        """Have something for oneself in the whole run, while the lock that this returns is held."""
+        self.prepare()
+        return FileLock(self.folder / f"{what}.lock", is_singleton=False)
 
     @contextmanager
     def lent(self, what: str) -> Iterator[None]:

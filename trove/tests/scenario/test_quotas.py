@@ -9,6 +9,13 @@ from trove.tests.harness import quotas
 pytestmark = pytest.mark.catalogue
 
 
+@pytest.fixture(autouse=True)
+def _alone(run):
+    """Limits are a project's: nobody changes them while another test looks, whatever it tests."""
+    with run.alone("limits"):
+        yield
+
+
 @pytest.fixture
 def neighbours_request(neighbour, instance_spec):
     """A request for an instance, without a network: those there are belong to others."""
