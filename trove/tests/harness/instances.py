@@ -569,6 +569,22 @@ class Instance:
         self._wait(lambda: self.accepts(login), f"user {user} is {name} now")
         return login
 
+    def move_user(self, user: str, host: str, *, back_from: str | None = None) -> None:
+        """Have a user come from another host alone, and wait until that is so.
+
+        Args:
+            user: the user's name.
+            host: its address; ``%`` is any.
+            back_from: where it could come from, if not from any.
+        """
+        self.cloud.trove.users.update_attributes(self.id, user, {"host": host}, hostname=back_from)
+
+        def moved() -> bool:
+            listed = every(self.cloud.trove.users.list, self.id)
+            return (user, host) in [(each.name, getattr(each, "host", "%")) for each in listed]
+
+        self._wait(moved, f"user {user} comes from {host}")
+
     def change_password(self, user: str) -> Login:
         """Give a user a new password and wait until it is the one that counts."""
         login = Login(user, new_password())

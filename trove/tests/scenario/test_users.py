@@ -80,18 +80,16 @@ def test_a_user_of_another_host_can_not_log_in_from_here(shared_instance):
         shared_instance.sql(reader, "SELECT 42")
 
 
-def test_a_user_who_is_moved_to_another_host_can_not_log_in_from_here(cloud, shared_instance):
+def test_a_user_who_is_moved_to_another_host_can_not_log_in_from_here(shared_instance):
     if not shared_instance.spec.dialect.has_hosts:
         skip(Reason.NOT_SUPPORTED_BY_SERVER, "users of this datastore have no hosts")
     reader = shared_instance.create_user("reader")
 
-    cloud.trove.users.update_attributes(shared_instance.id, "reader", {"host": "192.0.2.1"})
+    shared_instance.move_user("reader", "192.0.2.1")
 
     with pytest.raises(AccessRefusedError):
         shared_instance.sql(reader, "SELECT 42")
-    cloud.trove.users.update_attributes(
-        shared_instance.id, "reader", {"host": "%"}, hostname="192.0.2.1"
-    )
+    shared_instance.move_user("reader", "%", back_from="192.0.2.1")
     assert shared_instance.accepts(reader)
 
 
