@@ -3,18 +3,30 @@
 import collections
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from trove.tests.common import paths
+from trove.tests.embedded import api, lifecycle
+from trove.tests.embedded.cloud import Cloud
 from trove.tests.harness.run import LATEST, Run
 
 # Some on the shared instance, and some on none: for more than one worker.
 TESTS = "mysql and (databases or catalogue)"
 
 
+@pytest.fixture
+def cloud() -> Iterator[None]:
+    """The embedded cloud, which the run starts if it isn't up; then it ends with the test."""
+    was_up = api.is_up()
+    yield
+    if not was_up:
+        lifecycle.down(Cloud())
+
+
 @pytest.mark.timeout(1800)
-def test_four_workers_make_one_of_each_and_leave_nothing():
+def test_four_workers_make_one_of_each_and_leave_nothing(cloud):
     command = [sys.executable, "-m", "pytest", "-m", TESTS, "-n", "4", "-v"]
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
 
