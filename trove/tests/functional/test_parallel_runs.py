@@ -1,16 +1,18 @@
 """A run of four workers on the embedded cloud: what they share is made once."""
 
 import collections
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from trove.tests.common import paths
 from trove.tests.embedded import api, lifecycle
 from trove.tests.embedded.cloud import Cloud
-from trove.tests.harness.run import LATEST, Run
+from trove.tests.harness.run import Run
 
 # Some on the shared instance, and some on none: for more than one worker.
 TESTS = "mysql and (databases or catalogue)"
@@ -31,7 +33,7 @@ def test_four_workers_make_one_of_each_and_leave_nothing(cloud):
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout[-5000:]
-    folder = (paths.runs() / LATEST).resolve()
+    folder = Path(re.search(r"^journal and logs: (.+)", done.stdout, re.MULTILINE)[1])
     run = Run(folder.name, folder)
     made = collections.Counter(
         event["kind"] for event in run.journal.events() if event["event"] == "created"
