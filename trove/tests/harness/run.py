@@ -75,9 +75,7 @@ class Run:
 
     def own(self) -> FileLock:
         """Mark the run as alive until this process ends; return the lock held."""
-        lock = self._alive(OWNER_LOCK)
-        self._be_latest()
-        return lock
+        return self._alive(OWNER_LOCK)
 
     def join(self, worker: str) -> FileLock:
         """Do the same as one of its workers, told by its name."""
@@ -143,7 +141,7 @@ class Run:
         lock.acquire()
         return lock
 
-    def _be_latest(self) -> None:
+    def be_latest(self) -> None:
         """Have the link beside the runs lead to this one."""
         link = self.folder.with_name(f".{self.id}")
         link.symlink_to(self.id)

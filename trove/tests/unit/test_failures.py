@@ -10,7 +10,7 @@ import pytest
 
 from trove.tests.common import paths
 from trove.tests.harness.journal import PREFIX
-from trove.tests.harness.run import Run
+from trove.tests.harness.run import LATEST, Run
 
 FAILING = """
     from trove.tests.harness.redaction import new_password, remember
@@ -30,6 +30,7 @@ def test_a_failure_leaves_its_evidence(project, monkeypatch):
 
     result.assert_outcomes(failed=1)
     (run,) = project.runs
+    assert (paths.runs() / LATEST).resolve() == run.folder
     (folder,) = (run.folder / "failed").iterdir()
     result.stdout.fnmatch_lines([f"{PREFIX}{run.id}-shared-*: HEALTHY", str(folder)])
     assert folder.name == "test_db-test_it-mysql-9.7-debian-trixie-call"
