@@ -16,6 +16,26 @@ from troveclient import exceptions as trove_errors
 
 from trove.tests.harness.images import GuestImage
 
+# In which kinds can be deleted, so that nothing is in use. Backups go with instances.
+DELETION_ORDER = (
+    "instance",
+    "module",
+    "configuration",
+    "secret",
+    "datastore_version",
+    "datastore",
+    "server",
+    "snapshot",
+    "volume",
+    "port",
+    "security_group",
+    "image",
+    "flavor",
+    "container",
+    "user",
+    "project",
+)
+
 
 class Resource(SimpleNamespace):
     """A resource as a client returns it."""

@@ -15,7 +15,7 @@ from trove.tests.harness import sweep_command
 from trove.tests.harness.journal import PREFIX
 from trove.tests.harness.loading import KEY_PROPERTY
 from trove.tests.harness.run import Run
-from trove.tests.unit.fakes import FakeCloud
+from trove.tests.unit.fakes import DELETION_ORDER, FakeCloud
 
 INSTANCE = "11111111-2222-3333-4444-555555555555"
 HOUR = 3600
@@ -77,25 +77,7 @@ def test_on_an_empty_cloud_there_is_nothing_to_delete(sweep):
 
 
 def test_everything_goes_in_an_order_in_which_nothing_is_in_use(cloud, sweep, old):
-    order = (
-        "instance",
-        "module",
-        "configuration",
-        "secret",
-        "datastore_version",
-        "datastore",
-        "server",
-        "snapshot",
-        "volume",
-        "port",
-        "security_group",
-        "image",
-        "flavor",
-        "container",
-        "user",
-        "project",
-    )
-    for kind in reversed(order):
+    for kind in reversed(DELETION_ORDER):
         if kind == "container":
             cloud.object_store.kept[f"{PREFIX}{old}-container-0a1b"] = {"object": b""}
         else:
@@ -103,8 +85,8 @@ def test_everything_goes_in_an_order_in_which_nothing_is_in_use(cloud, sweep, ol
 
     code, out = sweep("--yes")
 
-    assert (code, out) == (0, f"{len(order)} of {len(order)} deleted\n")
-    assert [call.split()[1] for call in cloud.store.calls()] == list(order)
+    assert (code, out) == (0, f"{len(DELETION_ORDER)} of {len(DELETION_ORDER)} deleted\n")
+    assert [call.split()[1] for call in cloud.store.calls()] == list(DELETION_ORDER)
 
 
 def test_replicas_go_before_their_source_and_that_after_its_backups(cloud, sweep, old):

@@ -10,7 +10,7 @@ from trove.tests.harness import sweeper
 from trove.tests.harness.journal import PREFIX, Journal
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import wait_for
-from trove.tests.unit.fakes import Collection, FakeCloud
+from trove.tests.unit.fakes import DELETION_ORDER, Collection, FakeCloud
 
 TIMEOUTS = Timeouts()
 
@@ -40,29 +40,13 @@ def make(cloud, journal, kind, name, *, told=True, **attributes):
 
 
 def test_deletes_in_an_order_in_which_nothing_is_in_use(cloud, journal):
-    order = (
-        "instance",
-        "module",
-        "configuration",
-        "secret",
-        "datastore_version",
-        "datastore",
-        "server",
-        "snapshot",
-        "volume",
-        "port",
-        "security_group",
-        "image",
-        "flavor",
-        "user",
-        "project",
-    )
+    order = [kind for kind in DELETION_ORDER if kind != "container"]
     for kind in reversed(order):
         make(cloud, journal, kind, f"{PREFIX}1-{kind}", image="42")
 
     assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
 
-    assert [call.split()[1] for call in cloud.store.calls()] == list(order)
+    assert [call.split()[1] for call in cloud.store.calls()] == order
     assert journal.open_entries() == []
 
 
