@@ -19,8 +19,12 @@ TESTS = "mysql and (databases or catalogue)"
 
 
 @pytest.fixture
-def cloud() -> Iterator[None]:
-    """The embedded cloud, which the run starts if it isn't up; then it ends with the test."""
+def cloud(tmp_path, monkeypatch) -> Iterator[None]:
+    """The embedded cloud, which the run starts if it isn't up; then it ends with the test.
+
+    It may have been up before, and then stays, with its entry in this test's clouds.yaml.
+    """
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
     was_up = api.is_up()
     yield
     if not was_up:
