@@ -23,7 +23,7 @@ class Timeouts:
         resize: an instance is healthy on its new flavor or with its larger volume.
         failover: another instance is the source of its replicas.
         lag: replicas serve what their source has acknowledged.
-        report: a guest agent has looked after its database, as it does once a minute.
+        report: a guest agent has looked after its database, as it does once or twice a minute.
         unheard: Trove takes an agent for gone of which it hears nothing any more.
         backup: a backup is complete.
         change: what the API accepted to do on the guest has been done.
