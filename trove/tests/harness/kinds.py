@@ -112,6 +112,11 @@ def kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
             lambda id: admin.network.delete_security_group(id, ignore_missing=False),
             lambda id: admin.network.get_security_group(id),
         ),
+        "network": Kind(
+            lambda: list(user.network.networks()),
+            lambda id: user.network.delete_network(id, ignore_missing=False),
+            lambda id: user.network.get_network(id),
+        ),
         "image": Kind(
             lambda: list(admin.image.images(visibility="all")),
             lambda id: admin.image.delete_image(id),

@@ -4,6 +4,9 @@ from ipaddress import ip_address
 
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.clients import Cloud
+from trove.tests.harness.instances import Instance
+from trove.tests.harness.journal import Entry
+from trove.tests.harness.run import Run
 
 
 def choose(cloud: Cloud, wanted: str | None = None) -> str:
@@ -54,6 +57,40 @@ def free_address(cloud: Cloud, network: str) -> dict[str, str]:
                 if (address := str(ip_address(number))) not in taken:
                     return {"subnet_id": subnet.id, "ip_address": address}
     raise ScenarioError(f"Network {network} of cloud {cloud.name!r} has no free IPv4 address.")
+
+
+def other_ranges(admin: Cloud, instance: Instance, network: str) -> list[str]:
+    """Return the ranges of the networks that an instance has beside the user's, as CIDRs.
+
+    Args:
+        admin: the cloud's, who sees all networks.
+        instance: whose server is attached to them.
+        network: the user's, by its id.
+    """
+    return [
+        subnet.cidr
+        for port in admin.network.ports(device_id=instance.server_id(admin))
+        if port.network_id != network
+        for subnet in admin.network.subnets(network_id=port.network_id, ip_version=4)
+    ]
+
+
+def create(cloud: Cloud, run: Run, cidr: str) -> Entry:
+    """Create a network of the run with one subnet, which nothing leads to."""
+    journal, name = run.journal, run.name("network")
+    network = journal.created(
+        journal.creating("network", name), cloud.network.create_network(name=name).id
+    )
+    cloud.network.create_subnet(
+        network_id=network.id, name=name, ip_version=4, cidr=cidr, gateway_ip=None
+    )
+    return network
+
+
+def delete(cloud: Cloud, run: Run, network: Entry) -> None:
+    """Delete a network of the run."""
+    cloud.network.delete_network(network.id)
+    run.journal.closed(network)
 
 
 def _routed(cloud: Cloud) -> set[str]:

@@ -8,6 +8,7 @@ import ipaddress
 import secrets
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -144,10 +145,14 @@ class InstanceTls:
         instance: whose it is.
         authority: who vouches for its certificates.
         run: whose journal the secrets are written down in.
+        replicas: those of the instance, to which Trove does the same.
     """
 
-    def __init__(self, instance: Instance, authority: Authority, run: Run) -> None:
+    def __init__(
+        self, instance: Instance, authority: Authority, run: Run, replicas: Sequence[Instance] = ()
+    ) -> None:
         self.instance = instance
+        self._members = (instance, *replicas)
         self.authority = authority
         self._run = run
         self._calls = instance.cloud.trove.instances
@@ -180,12 +185,17 @@ class InstanceTls:
             x509.load_pem_x509_certificate(certificate["payload"].encode()) if certificate else None
         )
 
-    def served(self) -> x509.Certificate | None:
-        """Return the certificate that the server shows to anybody; None if it has no TLS."""
+    def served(self, member: Instance | None = None) -> x509.Certificate | None:
+        """Return the certificate that a server shows to anybody; None if it has no TLS.
+
+        Args:
+            member: the instance or one of its replicas; by default the instance.
+        """
+        member = member or self.instance
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        spec, timeouts = self.instance.spec, self.instance.timeouts
-        with socket.create_connection((self.instance.address, spec.port), timeouts.connect) as raw:
+        spec, timeouts = member.spec, member.timeouts
+        with socket.create_connection((member.address, spec.port), timeouts.connect) as raw:
             try:
                 spec.dialect.start_tls(raw)
             except NoTlsError:
@@ -238,18 +248,19 @@ class InstanceTls:
         self.wait_until_served(None)
 
     def wait_until_served(self, certificate: Certificate | None) -> None:
-        """Wait until the server shows a certificate, or has no TLS any more.
+        """Wait until the servers show a certificate, or have no TLS any more.
 
         Databases that need no restart read a certificate some time after they are told to.
         """
         wanted = certificate and certificate.x509
-        wait_for(
-            lambda: self.served() == wanted,
-            f"{self.instance.name} " + ("shows its certificate" if wanted else "has no TLS"),
-            self.instance.timeouts.change,
-            interval=LOOK_INTERVAL,
-            ignoring=(CannotConnectError, OSError),
-        )
+        for member in self._members:
+            wait_for(
+                lambda member=member: self.served(member) == wanted,
+                f"{member.name} " + ("shows its certificate" if wanted else "has no TLS"),
+                member.timeouts.change,
+                interval=LOOK_INTERVAL,
+                ignoring=(CannotConnectError, OSError),
+            )
 
     def store(self, what: str, content: bytes) -> str:
         """Store a secret; return the address that Trove asks Barbican for it by."""
@@ -281,5 +292,6 @@ class InstanceTls:
 
     def _restart(self) -> None:
         if self._waits_for_restart:
-            self.instance.restart()
+            for member in self._members:
+                member.restart()
             self._waits_for_restart = False

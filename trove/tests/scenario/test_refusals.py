@@ -9,6 +9,9 @@ from troveclient.exceptions import (
     RequestEntityTooLarge,
 )
 
+from trove.tests.common.errors import ScenarioError
+from trove.tests.fixtures.applicability import Reason, skip
+
 UNKNOWN = str(uuid4())
 # What an instance that begins with another's data takes from it.
 INHERITED = dict.fromkeys(
@@ -192,6 +195,21 @@ def test_a_volume_larger_than_any(volume_service, refusal):
 
     assert type(answer) is RequestEntityTooLarge
     assert answer.message.startswith("Volume 'size' cannot exceed maximum of ")
+
+
+def test_a_network_with_addresses_of_the_management_network(
+    instance_factory, admin_cloud, conflicting_network
+):
+    try:
+        made = instance_factory.request("refused", nics=[{"network_id": conflicting_network}])
+    except ScenarioError as refused:
+        answer = refused.__cause__
+    else:
+        made.delete(admin_cloud)
+        skip(Reason.NOT_SUPPORTED_BY_SERVER, "a server with network isolation takes any range")
+
+    assert type(answer) is BadRequest
+    assert answer.message == "User network conflicts with the reserved network."
 
 
 def test_no_volume_where_there_must_be_one(volume_service, refusal):

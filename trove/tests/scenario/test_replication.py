@@ -8,7 +8,9 @@ from troveclient.exceptions import BadRequest, Forbidden
 from trove.tests.fixtures.instances import Lasting
 from trove.tests.harness.instances import HELD, InstanceFactory
 from trove.tests.harness.replication import ReplicationGroup, kill
+from trove.tests.harness.run import Run
 from trove.tests.harness.sql import ReadOnlyError
+from trove.tests.harness.tls import Authority, InstanceTls
 from trove.tests.harness.waiting import wait_for
 from trove.tests.harness.workload import Workload
 
@@ -57,6 +59,16 @@ def mortal_group(group, groups, admin_cloud) -> Iterator[ReplicationGroup]:
     else:
         source.delete(admin_cloud)
     groups.append(group)
+
+
+@pytest.fixture
+def group_tls(
+    key_manager: None, group: ReplicationGroup, authority: Authority, run: Run
+) -> Iterator[InstanceTls]:
+    """TLS of the group's source, which its replicas share; it ends with the test if it can."""
+    tls = InstanceTls(group.source, authority, run, group.replicas)
+    yield tls
+    tls.restore()
 
 
 @pytest.fixture
@@ -183,6 +195,29 @@ def test_a_dead_source_is_ejected_and_nothing_is_lost(workload, mortal_group, ad
     workload.write(20, on=mortal_group.source)
     mortal_group.wait_until_served(workload)
     workload.verify(mortal_group.source)
+
+
+@pytest.mark.tls
+def test_replicas_have_the_certificate_of_their_source(group, group_tls, workload):
+    certificate = group_tls.new_certificate()
+
+    group_tls.enable("basic", certificate)
+
+    for member in group.members:
+        assert group_tls.served(member) == certificate.x509
+        with member.connected(encrypted=True) as connection:
+            assert connection.encrypted
+    workload.write(20)
+    group.wait_until_served(workload)
+
+
+@pytest.mark.tls
+def test_a_replica_has_no_tls_of_its_own(group, group_tls):
+    bundle = group_tls.store("bundle", group_tls.new_certificate().bundle())
+    replica = group.replicas[0]
+
+    with pytest.raises(BadRequest, match="Unable to modify ssl on the replica"):
+        replica.cloud.trove.instances.ssl_enable(replica.id, "basic", bundle)
 
 
 def test_a_detached_replica_is_on_its_own(group, workload, admin_cloud):
