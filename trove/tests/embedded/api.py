@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.embedded import lifecycle
+from trove.tests.embedded import guests, lifecycle
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.seeding import TENANT_NETWORK
 from trove.tests.embedded.supervision import RUNNING, Supervisor
@@ -19,6 +19,8 @@ class EmbeddedCloud:
         network: name of the demo project's network.
         logs: folder of its services' logs.
         hypervisor: what runs its guests: ``kvm``, ``qemu`` or ``lxc``.
+        enter: the command that opens a shell in a guest, but for its name; None where there
+            is none.
     """
 
     user_cloud: str
@@ -26,6 +28,7 @@ class EmbeddedCloud:
     network: str
     logs: str
     hypervisor: str
+    enter: str | None
 
 
 def names_of(cloud: Cloud) -> EmbeddedCloud:
@@ -38,6 +41,7 @@ def names_of(cloud: Cloud) -> EmbeddedCloud:
         TENANT_NETWORK,
         str(cloud.folder / "logs"),
         settings.hypervisor,
+        guests.way_in(cloud),
     )
 
 

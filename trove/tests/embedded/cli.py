@@ -21,6 +21,7 @@ examples:
   trove-cloud shell                   a shell whose openstack command means it
   trove-cloud status                  every service, its memory and ports
   trove-cloud logs trove-taskmanager  what a service logged
+  trove-cloud enter INSTANCE          a shell in a guest
   trove-cloud reset                   back to what it was at first
   trove-cloud down                    end it; nothing of it remains
 """
@@ -86,6 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     shell.add_argument("--inside", action="store_true", help="in the cloud's own namespaces")
     shell.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     shell.set_defaults(action=_shell)
+
+    enter = verbs.add_parser("enter", help="a shell, or one command, as root in a guest")
+    enter.add_argument(
+        "server", metavar="SERVER", help="name or id; a guest is called as its instance"
+    )
+    enter.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    enter.set_defaults(action=_enter)
 
     reset = verbs.add_parser("reset", help="bring the cloud back to what it was at first")
     reset.set_defaults(action=_reset)
@@ -186,9 +194,7 @@ def _shell(arguments: argparse.Namespace) -> int:
     programs = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
     if arguments.inside:
         programs.insert(0, f"{settings.venv}/bin")
-    command = arguments.command
-    if command[:1] == ["--"]:
-        command = command[1:]
+    command = _command(arguments)
     if not command:
         command = [os.environ.get("SHELL") or "/bin/sh"]
         if Path(command[0]).name == "bash":
@@ -206,6 +212,20 @@ def _shell(arguments: argparse.Namespace) -> int:
     if not shutil.which(command[0], path=environment["PATH"]):
         raise ScenarioError(f"There is no program {command[0]!r} to run with cloud {cloud.name}.")
     return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+
+
+def _enter(arguments: argparse.Namespace) -> int:
+    from trove.tests.embedded import guests
+
+    command = _command(arguments) or ["/bin/bash", "-l"]
+    inside = guests.enter(_cloud(arguments), arguments.server, command)
+    environment = {"TERM": os.environ.get("TERM", "dumb"), "PATH": os.defpath}
+    return subprocess.run(inside, env=environment, check=False).returncode
+
+
+def _command(arguments: argparse.Namespace) -> list[str]:
+    """Return the command that the user gave to run, which may be none."""
+    return arguments.command[arguments.command[:1] == ["--"] :]
 
 
 def _reset(arguments: argparse.Namespace) -> int:

@@ -38,6 +38,8 @@ class CloudNames:
         network: name or id of the user's network, where that is settled.
         logs: folder of the services' logs, where the cloud is on this machine.
         hypervisor: what runs its guests, such as ``lxc``, where that is known.
+        enter: the command that opens a shell in a guest, but for the instance's name, where
+            there is one.
     """
 
     user: str
@@ -45,6 +47,7 @@ class CloudNames:
     network: str | None = None
     logs: str | None = None
     hypervisor: str | None = None
+    enter: str | None = None
 
 
 @dataclass(frozen=True)

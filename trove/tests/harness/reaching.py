@@ -1,6 +1,6 @@
 """How to reach an instance by hand: a command for each, in the run's folder.
 
-It logs in by itself, so that the password is in that file and on no screen.
+That to its database logs in by itself, so that the password is in that file and on no screen.
 """
 
 from collections.abc import Iterable
@@ -17,9 +17,20 @@ def command(run: Run, name: str) -> Path:
     return run.logins / name
 
 
+def guest(run: Run, name: str) -> str | None:
+    """Return the command that opens a shell in an instance's guest, if the cloud has one."""
+    enter = run.journal.facts().get("enter")
+    return enter and f"{enter} {name}"
+
+
 def write(run: Run, instances: Iterable[Instance]) -> list[str]:
-    """Write the command of each instance that has an address; return a line on each."""
-    return [_written(run, instance) for instance in instances]
+    """Write the command of each instance that has an address; return lines on each."""
+    lines = []
+    for instance in instances:
+        lines.append(_written(run, instance))
+        if shell := guest(run, instance.name):
+            lines.append(f"  a shell in its guest: {shell}")
+    return lines
 
 
 def _written(run: Run, instance: Instance) -> str:
