@@ -14,9 +14,11 @@ import yaml
 from openstack import exceptions as sdk_errors
 
 from trove.tests.common.errors import ScenarioError
+from trove.tests.harness import milestones, timeline
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.instances import Instance
 from trove.tests.harness.kinds import GONE
+from trove.tests.harness.run import Run
 
 # How the agent writes of an error: time and logger, and what it says. A traceback is
 # many lines of the same time and logger.
@@ -78,10 +80,12 @@ class Consoles:
     Args:
         admin: the cloud as its administrator sees it.
         allowed: errors to pass over.
+        run: which what guests tell of their beginnings is written down for.
     """
 
-    def __init__(self, admin: Cloud, allowed: Iterable[ExpectedError]) -> None:
+    def __init__(self, admin: Cloud, allowed: Iterable[ExpectedError], run: Run) -> None:
         self._admin = admin
+        self._run = run
         self._allowed = tuple(allowed)
         self._servers: dict[str, str] = {}
         self._last: dict[str, str] = {}
@@ -91,9 +95,11 @@ class Consoles:
 
         Of a traceback it is the first line and the last one, which names the exception.
         """
+        lines = self._new_lines(instance)
+        timeline.note_milestones(self._run, instance.name, milestones.reached(lines))
         return [
             error
-            for error in errors_in(self._new_lines(instance))
+            for error in errors_in(lines)
             if not self._is_expected(error, instance.spec.datastore)
         ]
 

@@ -32,7 +32,8 @@ class Phase:
 
     Attributes:
         state: in Trove's words; ``create`` while Trove was asked for the instance, and
-            ``unwatched`` where it was built, or failed, while nobody looked.
+            ``unwatched`` where it was built, or failed, while nobody looked. ``BUILD`` ends
+            where the guest tells of its milestones, whose names follow.
         start: its first moment.
         end: its last moment.
     """
@@ -116,6 +117,15 @@ def note_state(run: Run, instance: str, state: str) -> None:
         states.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {state}\n")
 
 
+def note_milestones(run: Run, instance: str, reached: dict[str, float]) -> None:
+    """Write down what has begun in the guest of an instance, by its name, and when."""
+    file = _milestones(run, instance)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as milestones:
+        for name, moment in reached.items():
+            milestones.write(f"{datetime.fromtimestamp(moment, UTC).isoformat()} {name}\n")
+
+
 def note_wait(run: Run, label: str, seconds: float, came: bool) -> None:
     """Write down that a wait is over, unless the run has no folder: then it uses no cloud.
 
@@ -130,6 +140,10 @@ def note_wait(run: Run, label: str, seconds: float, came: bool) -> None:
 def trail(run: Run, instance: str) -> Path:
     """Return the file that an instance's changes of state are written to."""
     return run.folder / "states" / f"{instance}.log"
+
+
+def _milestones(run: Run, instance: str) -> Path:
+    return run.folder / "milestones" / f"{instance}.log"
 
 
 def waits(run: Run) -> list[Wait]:
@@ -172,21 +186,37 @@ def _phases(
     deleted = events.get("closed", {}).get("why") == "deleted"
     end = events["closed"]["at"] if deleted else until
     changes = _changes(begun + seen)
+    milestones = list(_moments(_milestones(run, name)))
     for (start, state), (following, _) in pairwise([*changes, (end, "")]):
         # A clock may have jumped.
-        yield Phase(state, start, max(start, following))
+        phase = Phase(state, start, max(start, following))
+        yield from _divided(phase, milestones) if state == BUILD else [phase]
+
+
+def _divided(build: Phase, milestones: list[tuple[float, str]]) -> Iterator[Phase]:
+    """Yield the parts of the time in which an instance was built, each from a milestone on."""
+    # The guest's clock may be another one, and processes have noted the same.
+    first = {name: at for at, name in reversed(milestones) if build.start < at < build.end}
+    parts = [(build.start, build.state), *sorted((at, name) for name, at in first.items())]
+    for (start, state), (end, _) in pairwise([*parts, (build.end, "")]):
+        yield Phase(state, start, end)
 
 
 def _seen(run: Run, name: str) -> Iterator[tuple[float, str]]:
     """Yield when an instance was seen in another state than before, by each process."""
+    for moment, state in _moments(trail(run, name)):
+        # After the slash stands the database's state.
+        yield moment, HEALTHY if state.endswith(f"/{HEALTHY}") else state
+
+
+def _moments(file: Path) -> list[tuple[float, str]]:
+    """Return the moments that a file tells of, in their order, with a word on each."""
     moments = []
-    for line in _lines(trail(run, name)):
-        moment, _, state = line.partition(" ")
+    for line in _lines(file):
+        moment, _, word = line.partition(" ")
         with suppress(ValueError):
-            # After the slash stands the database's state.
-            state = HEALTHY if state.endswith(f"/{HEALTHY}") else state
-            moments.append((datetime.fromisoformat(moment).timestamp(), state))
-    yield from sorted(moments)
+            moments.append((datetime.fromisoformat(moment).timestamp(), word))
+    return sorted(moments)
 
 
 def _changes(moments: list[tuple[float, str]]) -> list[tuple[float, str]]:

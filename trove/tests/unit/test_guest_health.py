@@ -8,6 +8,7 @@ from openstack import exceptions as sdk_errors
 from trove.tests.fixtures.guest_health import EXPECTED
 from trove.tests.harness import guest_health
 from trove.tests.harness.guest_health import Consoles, ExpectedError
+from trove.tests.harness.run import Run
 
 AGENT = (
     "[   24.1] trove-guest-agent[46]: 2026-11-26 04:59:26,917.917 46 ERROR oslo.rpc [-] no method"
@@ -24,14 +25,14 @@ def console():
 
 
 @pytest.fixture
-def consoles(console):
+def consoles(console, tmp_path):
     """Return a function that reads that console, with errors that are expected."""
 
     def make(*allowed):
         compute = SimpleNamespace(
             get_server_console_output=lambda _: {"output": "\n".join(console)}
         )
-        return Consoles(SimpleNamespace(compute=compute), allowed)
+        return Consoles(SimpleNamespace(compute=compute), allowed, Run("id", tmp_path))
 
     return make
 
@@ -39,7 +40,7 @@ def consoles(console):
 @pytest.fixture
 def instance():
     return SimpleNamespace(
-        id="1", spec=SimpleNamespace(datastore="mysql"), server_id=lambda _: "server"
+        id="1", name="db", spec=SimpleNamespace(datastore="mysql"), server_id=lambda _: "server"
     )
 
 

@@ -50,6 +50,25 @@ def past(tmp_path):
     return past
 
 
+def test_what_is_built_is_divided_by_what_its_guest_tells(past):
+    past.seen(1.5, "BUILD")
+    past.seen(30, "ACTIVE/HEALTHY")
+    # By two processes, and of a later boot by one.
+    for milestones in ({"boot": 8, "agent": 12.5}, {"agent": 12.5, "container": 15, "boot": 70}):
+        reached = {name: BEGAN + second for name, second in milestones.items()}
+        timeline.note_milestones(past.run, "db", reached)
+
+    assert past.phases() == [
+        ("create", 0, 1),
+        ("BUILD", 1, 8),
+        ("boot", 8, 12.5),
+        ("agent", 12.5, 15),
+        ("container", 15, 30),
+        ("HEALTHY", 30, 100),
+    ]
+    assert past.life().seconds_to_healthy == 30
+
+
 def test_a_life_is_its_phases_without_a_gap(past):
     past.seen(1.5, "BUILD")
     past.seen(30, "ACTIVE")

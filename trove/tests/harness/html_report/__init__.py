@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jinja2
 
+from trove.tests.harness.milestones import AGENT, BOOT, CONTAINER
 from trove.tests.harness.timeline import BUILD, CREATE, HEALTHY, UNWATCHED, Life, Wait
 
 STAGES = ("setup", "call", "teardown")
@@ -26,7 +27,13 @@ STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 
 MARKS = 8
 # The narrowest bar, in percent: one pixel or two.
 NARROWEST = 0.15
-_KINDS = {CREATE: "build", BUILD: "build", HEALTHY: "healthy", UNWATCHED: "unwatched"}
+_KINDS = {
+    CREATE: "build",
+    BUILD: "build",
+    **{milestone: milestone for milestone in (BOOT, AGENT, CONTAINER)},
+    HEALTHY: "healthy",
+    UNWATCHED: "unwatched",
+}
 
 
 @dataclass(frozen=True)
