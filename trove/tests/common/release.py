@@ -9,6 +9,8 @@ import yaml
 from trove.tests.common import paths
 
 CONSTRAINTS = paths.RELEASE / "constraints.txt"
+# Of these only what goes into guest images: a change of any other builds none anew.
+GUEST_CONSTRAINTS = paths.RELEASE / "guest-constraints.txt"
 TEMPLATES = paths.RELEASE / "templates"
 
 

@@ -29,13 +29,13 @@ def ensure_backup_program(python: str) -> Path:
         log = building.log_of(folder)
         _install_libraries(program / "requirements.txt", folder / "lib", python, log)
 
-    pins = content.key([release.load().trove, python, release.CONSTRAINTS, Path(__file__)])
+    pins = content.key([release.load().trove, python, release.GUEST_CONSTRAINTS, Path(__file__)])
     return building.made_once(paths.home() / "packages" / f"backup-program-{pins}", make)
 
 
 def _install_libraries(requirements: Path, folder: Path, python: str, log: Path) -> None:
     target = ["--target", folder, "--python-version", python, "--python-platform", "linux"]
-    wanted = ["--constraint", release.CONSTRAINTS, "--requirement", requirements]
+    wanted = ["--constraint", release.GUEST_CONSTRAINTS, "--requirement", requirements]
     install = [uv.find_uv_bin(), "pip", "install", "--only-binary=:all:", *target, *wanted]
     environment = registries.uv_environment()
     what = "Installing what the backup program needs"

@@ -96,7 +96,7 @@ def recipe(version: Version) -> Recipe:
         inputs["way of packing"] = _REVISION
     if version.backup and version.backup.recipe:
         inputs["trove"] = release.load().trove
-        inputs["constraints"] = store.hashed(release.CONSTRAINTS)
+        inputs["constraints"] = store.hashed(release.GUEST_CONSTRAINTS)
     return Recipe("container images", f"{version.database.image}-{version.name}", inputs)
 
 

@@ -63,7 +63,7 @@ def guest_layer(distro: Distro, *, tuned: bool = True) -> Recipe:
         "distro layer": f"#{distro_layer(distro, tuned=tuned).key}",
         "elements": " ".join(elements),
         "trove": release.load().trove,
-        "constraints": store.hashed(release.CONSTRAINTS),
+        "constraints": store.hashed(release.GUEST_CONSTRAINTS),
         **_chosen(_GUEST_CHOICES),
         **_builder(),
         **files_of(("trove-layer-distro", "trove-layer", *elements)),
@@ -239,7 +239,7 @@ def _agent() -> dict[str, str]:
     return {
         **registry,
         "UV_CACHE_DIR": str(cache),
-        "DIB_TROVE_AGENT_CONSTRAINTS": str(release.CONSTRAINTS),
+        "DIB_TROVE_AGENT_CONSTRAINTS": str(release.GUEST_CONSTRAINTS),
         "DIB_TROVE_AGENT_VERSION": release.load().trove,
         "DIB_TROVE_AGENT_FOLDERS": " ".join([*local_folders(registry), str(cache)]),
         "DIB_TROVE_UV": uv.find_uv_bin(),

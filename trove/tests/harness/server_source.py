@@ -28,7 +28,7 @@ def ensure_server_source() -> Path:
         archive.unlink()
 
     name = f"trove-{release.load().trove}"
-    pins = content.key([name, release.CONSTRAINTS])
+    pins = content.key([name, release.GUEST_CONSTRAINTS])
     # Not beside what is made of it: making removes what others left half made beside it.
     return building.made_once(paths.home() / "sources" / f"{name}-{pins}", make) / name
 
@@ -54,8 +54,8 @@ def _fetch(folder: Path, log: Path) -> bytes:
             f"The package index doesn't give the source of trove {version}: {error}."
         ) from None
     digest = hashlib.sha256(source).hexdigest()
-    if f"--hash=sha256:{digest}" not in release.CONSTRAINTS.read_text():
+    if f"--hash=sha256:{digest}" not in release.GUEST_CONSTRAINTS.read_text():
         raise ScenarioError(
-            f"The source of trove {version} isn't the one that {release.CONSTRAINTS} pins."
+            f"The source of trove {version} isn't the one that {release.GUEST_CONSTRAINTS} pins."
         )
     return source

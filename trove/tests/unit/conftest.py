@@ -52,7 +52,8 @@ def tree(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(paths, "ELEMENTS", integration / "elements")
     monkeypatch.setattr(paths, "CONTAINERS", integration / "containers")
     monkeypatch.setattr(paths, "RELEASE", integration / "release")
-    monkeypatch.setattr(release, "CONSTRAINTS", integration / "release/constraints.txt")
+    constraints = integration / "release/guest-constraints.txt"
+    monkeypatch.setattr(release, "GUEST_CONSTRAINTS", constraints)
     return integration
 
 

@@ -49,7 +49,7 @@ def test_inputs_of_a_registrys_image_are_its_digest():
 
 def test_without_a_backup_program_the_release_does_not_count(tree):
     before = containers.recipe(version("mysql")).key
-    with (tree / "release/constraints.txt").open("a") as file:
+    with (tree / "release/guest-constraints.txt").open("a") as file:
         file.write("# changed\n")
     assert containers.recipe(version("mysql")).key == before
 
@@ -59,7 +59,7 @@ def test_without_a_backup_program_the_release_does_not_count(tree):
     [
         "containers/postgresql/identify",
         "containers/postgresql-backup/recipe.yaml",
-        "release/constraints.txt",
+        "release/guest-constraints.txt",
     ],
 )
 def test_key_changes_with_what_goes_in(tree, name):

@@ -48,7 +48,7 @@ class TestKeys:
         [
             ("elements/trove-guest-kernel/extra-data.d/50-small-kernel", "distro layer"),
             ("elements/trove-guest-agent/install.d/60-guest-agent", "guest layer"),
-            ("release/constraints.txt", "guest layer"),
+            ("release/guest-constraints.txt", "guest layer"),
             ("containers/mysql/entrypoint", "container images"),
             ("elements/trove-datastore/post-root.d/60-load-container-image", "disk"),
         ],
