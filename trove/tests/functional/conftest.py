@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -42,6 +43,12 @@ def verb(*arguments: str, name: str = TRIAL.name, **options) -> subprocess.Compl
         check=False,
         **options,
     )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _can_be_interrupted() -> None:
+    """Have programs heed Ctrl-C that tests send it to; shells let those in the background not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

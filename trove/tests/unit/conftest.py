@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,12 @@ from trove.tests.common import paths, progress, release
 from trove.tests.harness import api_coverage, waiting
 from trove.tests.harness.run import Run
 from trove.tests.unit.fakes import Store
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _can_be_interrupted() -> None:
+    """Have programs heed Ctrl-C that tests send it to; shells let those in the background not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
