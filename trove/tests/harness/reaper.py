@@ -56,7 +56,7 @@ def clean_up(run: Run) -> None:
     # Here, for while it waits it is to be small.
     from trove.tests.common.errors import ScenarioError
     from trove.tests.harness import clients, sweeper
-    from trove.tests.harness.timeouts import Timeouts
+    from trove.tests.harness.timeouts import of_run
 
     facts = run.journal.facts()
     try:
@@ -64,7 +64,7 @@ def clean_up(run: Run) -> None:
     except ScenarioError as error:
         log.warning("%s The next run on this cloud will try again.", error)
         return
-    problems = sweeper.sweep(run.journal, user, admin, Timeouts())
+    problems = sweeper.sweep(run.journal, user, admin, timeouts=of_run(facts))
     for problem in problems:
         log.warning("not cleaned up: %s", problem)
     run.forget_secrets()

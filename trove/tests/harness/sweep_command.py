@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from filelock import Timeout
@@ -20,7 +21,7 @@ from trove.tests.harness.journal import Entry
 from trove.tests.harness.kinds import kinds
 from trove.tests.harness.leftovers import Found, Leftover
 from trove.tests.harness.run import Run, begun_at
-from trove.tests.harness.timeouts import Timeouts
+from trove.tests.harness.timeouts import Timeouts, of_run
 
 USUAL_AGE = timedelta(hours=12)
 _WIDE = 1000  # columns, where no terminal has a say
@@ -151,6 +152,7 @@ def _take(run: str, held: ExitStack) -> bool:
 def _delete(outcome: _Outcome, found: Found, user: Cloud, admin: Cloud) -> None:
     """Delete what was chosen, and then what Trove leaves of its instances."""
     known, chosen = kinds(user, admin), {each.run for each in outcome.leftovers}
+    timeouts = _limits(chosen)
     problems: list[sweeper.Problem] = []
     tried: set[str | None] = set()
 
@@ -162,11 +164,17 @@ def _delete(outcome: _Outcome, found: Found, user: Cloud, admin: Cloud) -> None:
     pending = outcome.leftovers
     while pending:
         tried |= {each.entry.id for each in pending}
-        problems += sweeper.delete([each.entry for each in pending], known, Timeouts(), gone)
+        problems += sweeper.delete([each.entry for each in pending], known, timeouts, gone)
         later = leftovers.look(user, admin, known, found.runs).leftovers
         pending = [each for each in later if each.run in chosen and each.entry.id not in tried]
         outcome.leftovers = [*outcome.leftovers, *pending]
     outcome.problems = [sweeper.told(problem) for problem in problems]
+
+
+def _limits(runs: Iterable[str]) -> Timeouts:
+    """Return the most generous limits of runs; of one of another machine nothing is known."""
+    journals = [Run(run, paths.runs() / run).journal for run in runs]
+    return max([Timeouts(), *(of_run(each.facts()) for each in journals)], key=attrgetter("gone"))
 
 
 def _for_programs(outcome: _Outcome, found: Found) -> str:

@@ -4,7 +4,9 @@ They are limits, not expectations: several times what was measured on two cores.
 Failing states end a wait long before.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 # What the limits are multiplied by for guests of a kind: emulated ones take their time.
 SCALES = {"kvm": 1.0, "lxc": 1.0, "qemu": 2.0}
@@ -49,3 +51,18 @@ class Timeouts:
     def scaled(self, factor: float) -> "Timeouts":
         """Return these limits multiplied, for slower or faster clouds."""
         return replace(self, **{f.name: getattr(self, f.name) * factor for f in fields(self)})
+
+
+def suited(hypervisor: str | None, factor: float | None = None) -> Timeouts:
+    """Return the limits for a cloud.
+
+    Args:
+        hypervisor: what runs its guests, if known.
+        factor: what a user wants limits multiplied by; None for what suits the guests.
+    """
+    return Timeouts().scaled(factor or SCALES.get(hypervisor, 1))
+
+
+def of_run(facts: Mapping[str, Any]) -> Timeouts:
+    """Return the limits that a run had, by the facts in its journal."""
+    return suited(facts.get("hypervisor"), facts.get("timeout_scale"))

@@ -3,7 +3,9 @@
 import pytest
 
 from trove.tests.fixtures import options
-from trove.tests.harness.timeouts import Timeouts
+from trove.tests.harness import clients, reaper, sweeper
+from trove.tests.harness.run import Run
+from trove.tests.harness.timeouts import Timeouts, of_run
 
 SLOW = """
     from trove.tests.fixtures.budgets import OVER
@@ -38,3 +40,25 @@ def test_limits_suit_what_runs_the_guests(pytestconfig, hypervisor, factor):
     settings = options.read(pytestconfig)
 
     assert settings.timeouts(hypervisor) == Timeouts().scaled(factor)
+
+
+@pytest.mark.parametrize(("options", "factor"), [([], 1), (["--timeout-scale=3"], 3)])
+def test_a_journal_tells_the_limits_of_its_run(project, options, factor):
+    project.pytester.makepyfile("def test_it(shared_instance): pass")
+
+    project.run("-m", "mysql", *options).assert_outcomes(passed=1)
+
+    (run,) = project.runs
+    assert of_run(run.journal.facts()) == Timeouts().scaled(factor)
+
+
+def test_the_reaper_keeps_to_the_limits_of_its_run(monkeypatch):
+    run = Run.new()
+    run.journal.header(user="fake", admin="fake", hypervisor="qemu", timeout_scale=None)
+    kept = []
+    monkeypatch.setattr(clients, "connect", lambda name: name)
+    monkeypatch.setattr(sweeper, "sweep", lambda *_, timeouts: kept.append(timeouts) or [])
+
+    reaper.clean_up(run)
+
+    assert kept == [Timeouts().scaled(2)]

@@ -11,10 +11,11 @@ from openstack import exceptions as sdk_errors
 from troveclient import exceptions as trove_errors
 
 from trove.tests.common import paths
-from trove.tests.harness import sweep_command
+from trove.tests.harness import sweep_command, sweeper
 from trove.tests.harness.journal import PREFIX
 from trove.tests.harness.loading import KEY_PROPERTY
 from trove.tests.harness.run import Run
+from trove.tests.harness.timeouts import Timeouts
 from trove.tests.unit.fakes import DELETION_ORDER, FakeCloud
 
 INSTANCE = "11111111-2222-3333-4444-555555555555"
@@ -273,6 +274,30 @@ def test_two_hundred_go_within_a_minute_where_an_answer_takes_a_third_of_a_secon
 
     assert sweep("--yes") == (0, "200 of 200 deleted\n")
     assert time.monotonic() - begun < 6
+
+
+def test_limits_are_those_of_the_run_that_had_the_most_patience(cloud, sweep, monkeypatch):
+    ids = [run_id() for _ in range(3)]
+    for id, hypervisor, scale in zip(ids[1:], ("qemu", "lxc"), (None, 0.1), strict=True):
+        Run(id, paths.runs() / id).journal.header(hypervisor=hypervisor, timeout_scale=scale)
+    kept = []
+    delete = sweeper.delete
+
+    def note(entries, known, timeouts, gone):
+        kept.append(timeouts)
+        return delete(entries, known, timeouts, gone)
+
+    monkeypatch.setattr(sweeper, "delete", note)
+    for id in ids:
+        put(cloud, "instance", id)
+        put(cloud, "backup", id)
+
+    for id in ids:
+        assert sweep("--yes", "--run", id) == (0, "2 of 2 deleted\n")
+        put(cloud, "instance", id)
+    assert sweep("--yes", "--older-than", "0m") == (0, "3 of 3 deleted\n")
+
+    assert kept == [Timeouts(), Timeouts().scaled(2), Timeouts(), Timeouts().scaled(2)]
 
 
 @pytest.mark.parametrize(
