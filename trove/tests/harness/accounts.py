@@ -4,7 +4,7 @@ from openstack import exceptions as sdk_errors
 
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.clients import Account, Cloud
-from trove.tests.harness.journal import Entry
+from trove.tests.harness.journal import REFUSED, Entry
 from trove.tests.harness.redaction import new_password
 from trove.tests.harness.run import Run
 
@@ -42,6 +42,6 @@ def create(admin: Cloud, run: Run, *, beside: str) -> Account:
         admin.accounts.assign_project_role_to_user(project, user, role)
     except (sdk_errors.ForbiddenException, sdk_errors.NotFoundException) as error:
         for entry in begun:
-            run.journal.closed(entry, "refused")
+            run.journal.closed(entry, REFUSED)
         raise NoAccountError(f"The administrator can't create a second project: {error}") from error
     return Account(user.id, password, project.id)

@@ -246,8 +246,8 @@ class BackupFactory:
         entry = journal.creating("backup", self.run.name("backup"))
         try:
             made = self.cloud.trove.backups.create(entry.name, instance, **more)
-        except trove_errors.ClientException:
-            journal.closed(entry, "refused")
+        except trove_errors.ClientException as error:
+            journal.failed(entry, error)
             raise
         backup = Backup(self.cloud, journal.created(entry, made.id), journal, self.timeouts)
         self._undo.append(backup.delete)

@@ -186,9 +186,9 @@ class InstanceFactory:
         try:
             several = {"replica_count": count} if count > 1 else {}
             self.cloud.trove.instances.create(name, **request, **several)
-        except trove_errors.ClientException:
+        except trove_errors.ClientException as error:
             for entry in entries:
-                self.run.journal.closed(entry, "refused")
+                self.run.journal.failed(entry, error)
             raise
         ids = {each.name: each.id for each in every(self.cloud.trove.instances.list)}
         return [
@@ -209,7 +209,7 @@ class InstanceFactory:
             with self.run.alone("create"):
                 made = self.cloud.trove.instances.create(name, **request)
         except trove_errors.ClientException as error:
-            self.run.journal.closed(entry, "refused")
+            self.run.journal.failed(entry, error)
             raise ScenarioError(f"Trove refuses to create instance {name}: {error}") from error
         return Instance(self, self.run.journal.created(entry, made.id), login, database)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 PREFIX = "trove-scenario-"
 KEPT = "kept"  # why a resource needs no clean-up, though it is there
+REFUSED = "refused"  # why it needs none, for it never was there
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,16 @@ class Journal:
     def closed(self, entry: Entry, why: str = "deleted") -> None:
         """Write down that a resource needs no clean-up any more: deleted, or kept."""
         self._write({"event": "closed", "kind": entry.kind, "name": entry.name, "why": why})
+
+    def failed(self, entry: Entry, error: Exception) -> None:
+        """Write down what became of a creation that a server has answered with an error.
+
+        Where it refuses (HTTP 4xx) there is nothing. Where it fails, or somebody before it
+        answers for it, the resource may be there all the same, and is to be looked for.
+        """
+        status = getattr(error, "http_status", None) or getattr(error, "status_code", None)
+        if status and 400 <= status < 500:
+            self.closed(entry, REFUSED)
 
     def open_entries(self) -> list[Entry]:
         """Return the resources that still need clean-up, in order of creation."""

@@ -79,8 +79,8 @@ class Modules:
         entry = self._run.journal.creating("module", self._run.name("module"))
         try:
             module = cloud.trove.modules.create(entry.name, type, contents, **options)
-        except ClientException:
-            self._run.journal.closed(entry, "refused")
+        except ClientException as error:
+            self._run.journal.failed(entry, error)
             raise
         self._made[module.id] = module, self._run.journal.created(entry, module.id), cloud
         return module

@@ -17,6 +17,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from trove.tests.harness.journal import REFUSED
 from trove.tests.harness.redaction import redact
 from trove.tests.harness.run import Run
 
@@ -170,7 +171,7 @@ def lives(run: Run, until: float | None = None) -> list[Life]:
     return [
         Life(name, name.removeprefix(run.prefix), tuple(_phases(run, name, its, until)))
         for name, its in events.items()
-        if "creating" in its and its.get("closed", {}).get("why") != "refused"
+        if "creating" in its and its.get("closed", {}).get("why") != REFUSED
     ]
 
 

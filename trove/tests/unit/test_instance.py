@@ -5,7 +5,7 @@ import pytest
 from troveclient import exceptions as trove_errors
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import instances, timeline
+from trove.tests.harness import instances, sweeper, timeline
 from trove.tests.harness.instances import Instance, InstanceFactory, InstanceSpec
 from trove.tests.harness.run import Run
 from trove.tests.harness.sql import AccessRefusedError, CannotConnectError
@@ -92,6 +92,28 @@ def test_a_refusal_is_one_sentence_and_nothing_to_clean_up(cloud, factory):
     cloud.trove.instances.create = refuse
     with pytest.raises(ScenarioError, match="^Trove refuses to create instance .*Quota exceeded"):
         factory.request("db")
+    assert factory.run.journal.open_entries() == []
+
+
+@pytest.mark.parametrize(
+    "error", [trove_errors.InternalServerError, trove_errors.GatewayTimeout], ids=str
+)
+def test_what_a_trove_that_fails_has_made_is_found_again(cloud, factory, error, monkeypatch):
+    monkeypatch.setattr(sweeper, "SETTLING", 0)
+    create = cloud.trove.instances.create
+
+    def make_and_fail(name, **asked):
+        create(name, **asked)
+        raise error
+
+    cloud.trove.instances.create = make_and_fail
+    with pytest.raises(ScenarioError):
+        factory.request("db")
+    assert len(cloud.store.all("instance")) == 1
+
+    assert sweeper.sweep(factory.run.journal, cloud, cloud, Timeouts()) == []
+
+    assert cloud.store.all("instance") == []
     assert factory.run.journal.open_entries() == []
 
 
