@@ -187,6 +187,7 @@ def connect(name: str, account: Account | None = None) -> Cloud:
             f"in region {region.get_region_name() or '(any)'}."
         )
     api_coverage.watch(session.session, endpoint)
+    _check_answers(session.session, endpoint)
     cloud = Cloud(
         name=name,
         auth_url=region.config["auth"]["auth_url"],
@@ -283,6 +284,19 @@ def _ask_trove(cloud: Cloud) -> None:
         cloud.trove.datastores.list()
     except (keystone_errors.ConnectionError, trove_errors.ClientException) as error:
         raise ScenarioError(f"Trove of cloud {cloud.name!r} fails: {_one_line(error)}.") from None
+
+
+def _check_answers(session: requests.Session, endpoint: str) -> None:
+    """Have answers of Trove that are no JSON fail as what they are.
+
+    Of those python-troveclient says only that there was none, by an exception of no type.
+    """
+
+    def check(response: requests.Response, *_args: Any, **_kwargs: Any) -> None:
+        if response.ok and response.content and response.url.startswith(endpoint):
+            response.json()
+
+    session.hooks["response"].append(check)
 
 
 def _record(session: requests.Session) -> deque[str]:

@@ -109,6 +109,8 @@ def is_transient(error: BaseException) -> bool:
         requests.exceptions.ChunkedEncodingError,
         requests.exceptions.InvalidJSONError,
         keystone_errors.RetriableConnectionFailure,
+        # What keystoneauth makes of those two.
+        keystone_errors.UnknownConnectionError,
     )
     if isinstance(error, unreachable):
         return True

@@ -1,13 +1,20 @@
 import json
+import socket
 import threading
+import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import api_coverage, clients
+from trove.tests.harness import api_coverage, clients, culprits
 from trove.tests.harness.clients import CloudNames
+from trove.tests.harness.waiting import WaitTimeoutError, wait_for
+
+PATIENCE = 0.5  # seconds for which an answer is waited for, where one is late
 
 
 @pytest.fixture
@@ -35,17 +42,27 @@ class Keystone(BaseHTTPRequestHandler):
     token_status = 201
     catalogue: tuple[str, ...] = ()
     trove_status, trove_body = 200, {"datastores": []}
+    # What Trove does before that, once each.
+    faults: list[Callable[["Keystone"], None]]
+    # The last token is the one that is taken.
+    issued = 0
 
     def do_GET(self):
         if "datastores" in self.path:
-            self._answer(self.trove_status, self.trove_body)
+            if self.faults:
+                self.faults.pop()(self)
+            elif self.headers["X-Auth-Token"] != f"token {self.issued}":
+                self.answer(401, {})
+            else:
+                self.answer(self.trove_status, self.trove_body)
         else:
             here = [{"rel": "self", "href": f"{self.server.url}/v3"}]
-            self._answer(200, {"version": {"id": "v3.14", "status": "stable", "links": here}})
+            self.answer(200, {"version": {"id": "v3.14", "status": "stable", "links": here}})
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer(self.token_status, self._token() if self.token_status == 201 else {})
+        type(self).issued += 1
+        self.answer(self.token_status, self._token() if self.token_status == 201 else {})
 
     def _token(self):
         domain = {"id": "default", "name": "Default"}
@@ -79,13 +96,15 @@ class Keystone(BaseHTTPRequestHandler):
             }
         }
 
-    def _answer(self, status, body):
-        data = json.dumps(body).encode()
+    def answer(self, status, body):
+        self.send(status, json.dumps(body).encode())
+
+    def send(self, status, data, length=None):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
-        self.send_header("X-Subject-Token", "token")
+        self.send_header("X-Subject-Token", f"token {self.issued}")
         self.send_header("X-Openstack-Request-Id", "req-42")
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Length", str(length or len(data)))
         self.end_headers()
         self.wfile.write(data)
 
@@ -95,16 +114,20 @@ class Keystone(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def keystone(write_clouds):
-    """Start a keystone that behaves as told, and a clouds.yaml entry "here" for it."""
+    """Start a keystone that behaves as told, and a clouds.yaml entry "here" for it.
+
+    Returns the class that answers for it.
+    """
     servers = []
 
     def start(**behaviour):
-        handler = type("Handler", (Keystone,), behaviour)
+        handler = type("Handler", (Keystone,), {"faults": []} | behaviour)
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         server.url = f"http://127.0.0.1:{server.server_address[1]}"
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
         servers.append(server)
         write_clouds("here", url=f"{server.url}/v3")
+        return handler
 
     yield start
     for server in servers:
@@ -196,6 +219,87 @@ def test_requests_are_remembered_by_their_ids_alone(keystone):
     cloud = clients.connect("here")
     assert any("GET" in each and "req-42" in each for each in cloud.requests)
     assert not any("wrong" in each for each in cloud.requests)
+
+
+def broken(status):
+    return lambda server: server.answer(status, {"instanceFault": {"message": "it broke"}})
+
+
+def mute(_):
+    """Say nothing for longer than anybody waits."""
+    time.sleep(2 * PATIENCE)
+
+
+def no_json(server):
+    """Send what a proxy's page of errors is like."""
+    server.send(200, b"<html>Welcome</html>")
+
+
+def half(server):
+    """Die in the middle of an answer."""
+    server.send(200, b'{"datastores": [', length=1000)
+    server.close_connection = True
+
+
+def hang_up(server):
+    """Die before the answer."""
+    server.close_connection = True
+    server.connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def trove(keystone, monkeypatch):
+    """The datastores of a Trove, as a function, and the faults that it is to have one by one."""
+    monkeypatch.setattr(clients, "REQUEST_TIMEOUT", PATIENCE)
+    server = keystone(catalogue=("database",))
+    cloud = clients.connect("here")
+    return SimpleNamespace(
+        answers=lambda: cloud.trove.datastores.list() == [], faults=server.faults
+    )
+
+
+FAULTS = {
+    "500": (broken(500), "PRODUCT"),
+    "503": (broken(503), "ENVIRONMENT"),
+    "mute": (mute, "ENVIRONMENT"),
+    "no JSON": (no_json, "ENVIRONMENT"),
+    "half": (half, "ENVIRONMENT"),
+    "hangs up": (hang_up, "ENVIRONMENT"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_trove_that_passes_is_borne(trove, fault):
+    trove.faults += [FAULTS[fault][0]] * 2
+
+    assert wait_for(trove.answers, "Trove answers", 30, interval=0.01)
+
+    assert trove.faults == []
+
+
+@pytest.mark.parametrize(("fault", "culprit"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_that_stays_ends_the_wait_and_says_who_is_to_blame(trove, fault, culprit):
+    trove.faults += [fault] * 1000
+    begun = time.monotonic()
+
+    with pytest.raises(WaitTimeoutError, match=r"^Trove answers: not within \d") as failure:
+        wait_for(trove.answers, "Trove answers", 1, interval=0.1)
+
+    assert time.monotonic() - begun < 1 + 2 * PATIENCE
+    assert "last error: " in str(failure.value)
+    assert culprits.likely(failure.value) == culprit
+
+
+def test_a_token_that_ends_in_the_middle_of_a_wait_is_replaced(keystone):
+    server = keystone(catalogue=("database",))
+    cloud = clients.connect("here")
+    first = cloud.connection.auth_token
+
+    def answered_for_another_token():
+        server.issued = max(server.issued, 2)  # whatever came before is worth nothing now
+        return cloud.trove.datastores.list() == [] and cloud.connection.auth_token != first
+
+    assert wait_for(answered_for_another_token, "Trove answers", 10, interval=0.01)
 
 
 def test_what_trove_is_asked_counts_as_coverage_of_its_api(keystone, tmp_path):

@@ -142,6 +142,21 @@ def test_a_wait_that_takes_long_says_so_once(clock, capsys):
     assert line.endswith("x is healthy: BUILD after 40 s; the limit is 60 s")
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_set_meanwhile_makes_no_wait_longer_or_shorter(monkeypatch, hours):
+    now, begun = time.time, time.monotonic()
+
+    def set_the_clock():
+        monkeypatch.setattr(time, "time", lambda: now() + hours * 3600)
+        return time.monotonic() - begun > 0.2
+
+    wait_for(set_the_clock, "it", 60, interval=0.05)
+    with pytest.raises(WaitTimeoutError):
+        wait_for(lambda: False, "nothing", 0.2, interval=0.05)
+
+    assert time.monotonic() - begun < 5
+
+
 def test_when_the_run_is_over_every_wait_is(clock, monkeypatch):
     monkeypatch.setattr(waiting, "_end", time.monotonic() + 5)
 
