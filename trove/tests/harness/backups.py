@@ -21,7 +21,7 @@ from trove.tests.harness.journal import Entry, Journal
 from trove.tests.harness.kinds import GONE, delete_backup, find_strategy, wait_until_gone
 from trove.tests.harness.run import Run
 from trove.tests.harness.timeouts import Timeouts
-from trove.tests.harness.waiting import State, wait_for
+from trove.tests.harness.waiting import State, WaitTimeoutError, wait_for
 
 COMPLETED = ("COMPLETED", "RESTORED")  # the latter of one that was made elsewhere
 FAILING = ("FAILED", "DELETE_FAILED")
@@ -45,6 +45,7 @@ class Backup:
         self._entry = entry
         self._journal = journal
         self._timeouts = timeouts
+        self._is_stuck = False
 
     def __repr__(self) -> str:
         return f"<Backup {self.name} {self.id}>"
@@ -79,13 +80,17 @@ class Backup:
             status = self.status
             return State(status, status in COMPLETED)
 
-        wait_for(
-            look,
-            f"backup {self.name} is complete",
-            self._timeouts.backup,
-            interval=LOOK_INTERVAL,
-            failing=FAILING,
-        )
+        try:
+            wait_for(
+                look,
+                f"backup {self.name} is complete",
+                self._timeouts.backup,
+                interval=LOOK_INTERVAL,
+                failing=FAILING,
+            )
+        except WaitTimeoutError:
+            self._is_stuck = True
+            raise
 
     def delete(self) -> None:
         """Delete it with all its children, once it is over, and wait until Trove has forgotten it.
@@ -96,6 +101,15 @@ class Backup:
             delete_backup(self.cloud, self.id, self._timeouts)
         self.wait_until_gone()
         self._journal.closed(self._entry)
+
+    def discard(self) -> None:
+        """Delete it, unless it was waited for in vain.
+
+        Trove deletes none that still runs. At the end of the run its instance goes first,
+        and with that Trove gives it up.
+        """
+        if not self._is_stuck:
+            self.delete()
 
     def wait_until_gone(self) -> None:
         """Wait until Trove doesn't know it any more."""
@@ -250,7 +264,7 @@ class BackupFactory:
             journal.failed(entry, error)
             raise
         backup = Backup(self.cloud, journal.created(entry, made.id), journal, self.timeouts)
-        self._undo.append(backup.delete)
+        self._undo.append(backup.discard)
         return backup
 
     def _remove_container(self, entry: Entry) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,7 @@ from trove.tests.harness import backups
 from trove.tests.harness.backups import BackupFactory
 from trove.tests.harness.run import Run
 from trove.tests.harness.timeouts import Timeouts
-from trove.tests.harness.waiting import FailedStateError
+from trove.tests.harness.waiting import FailedStateError, WaitTimeoutError
 from trove.tests.unit.fakes import FakeCloud, Resource
 
 INSTANCE = SimpleNamespace(id="42", name="db")
@@ -75,6 +76,16 @@ def test_a_failed_one_ends_the_wait(cloud, factory, monkeypatch):
 def test_one_that_was_made_elsewhere_is_known_by_its_location(cloud, factory):
     foreign = factory.register("http://swift/box/object", "version", 1)
     assert foreign.show()["restore_from"] == "http://swift/box/object"
+
+
+def test_one_that_never_ends_is_left_for_the_end_of_the_run(cloud, factory, monkeypatch):
+    statuses(monkeypatch, cloud, "NEW")
+    factory = replace(factory, timeouts=Timeouts().scaled(0.001))
+
+    with pytest.raises(WaitTimeoutError, match="is complete: .*last seen: NEW"), factory.borrowed():
+        factory.create(INSTANCE)
+
+    assert left(factory) == ["backup"]
 
 
 def test_what_a_borrower_made_is_deleted_newest_first(cloud, factory):

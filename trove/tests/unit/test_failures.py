@@ -138,6 +138,26 @@ def test_a_failure_that_tests_share_is_collected_once(project, monkeypatch):
     assert project.cloud.all("instance") == []
 
 
+@pytest.mark.parametrize(
+    ("ends", "outcome"), [("pass", {"passed": 1, "errors": 1}), ("assert False", {"failed": 1})]
+)
+def test_only_a_test_that_passes_fails_by_what_it_has_spoilt(project, ends, outcome):
+    project.pytester.makepyfile(
+        f"""
+        from types import SimpleNamespace
+
+        def test_it(shared_instance):
+            left = [SimpleNamespace(name="left")]
+            shared_instance.cloud.trove.databases.list = lambda _instance, **_page: left
+            {ends}
+        """
+    )
+    result = project.run("-m", "mysql")
+
+    result.assert_outcomes(**outcome)
+    result.stdout.fnmatch_lines(["*The test left instance * changed: *left*"])
+
+
 def test_an_explained_error_in_a_test_shows_the_line_of_the_test(project):
     project.pytester.makepyfile(
         """
