@@ -12,7 +12,7 @@ import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -183,7 +183,8 @@ def _note(record: Path, exchange: Exchange) -> None:
         return
     names = [one.name for one in match.operations] or [f"{match.route} {exchange.status}"]
     # One write for all: lines of several processes never mix.
-    with record.open("a") as lines:
+    # On a full disk there are still things to be asked for: deletions.
+    with suppress(OSError), record.open("a") as lines:
         lines.write("".join(f"{name}\t{exchange.test}\n" for name in names))
 
 

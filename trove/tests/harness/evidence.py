@@ -71,7 +71,8 @@ class Failure:
 def collect(folder: Path, failure: Failure, run: Run, user: Cloud, admin: Cloud) -> str:
     """Write all that is known of a failure to ``folder``; return a short account.
 
-    Never raises: a piece that can't be had says why in its file.
+    Never raises: a piece that can't be had says why in its file, and the account where
+    there can be no files.
 
     Args:
         folder: where to write; made here.
@@ -80,6 +81,13 @@ def collect(folder: Path, failure: Failure, run: Run, user: Cloud, admin: Cloud)
         user: the cloud as the tests see it.
         admin: the cloud as its administrator sees it.
     """
+    try:
+        return _collect(folder, failure, run, user, admin)
+    except OSError as error:
+        return f"no more evidence can be written: {error}"
+
+
+def _collect(folder: Path, failure: Failure, run: Run, user: Cloud, admin: Cloud) -> str:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Copies first: looking at instances makes requests of its own.
     requests, requests_admin = list(user.requests), list(admin.requests)

@@ -111,11 +111,15 @@ class Wait:
 
 
 def note_state(run: Run, instance: str, state: str) -> None:
-    """Write down that an instance, by its name, was seen in another state than before."""
+    """Write down that an instance, by its name, was seen in another state than before.
+
+    Never raises: what was looked for is there or not, also on a full disk.
+    """
     file = trail(run, instance)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a") as states:
-        states.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {state}\n")
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as states:
+            states.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {state}\n")
 
 
 def note_milestones(run: Run, instance: str, reached: dict[str, float]) -> None:
