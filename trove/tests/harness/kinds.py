@@ -1,6 +1,7 @@
 """What a run makes: each kind of resource, how it is found and deleted, and in which order."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -67,7 +68,11 @@ def kinds(user: Cloud, admin: Cloud) -> dict[str, Kind]:
             lambda id: _discard(id, user, admin),
             lambda id: _published(id, user, admin),
         ),
-        "backup": Kind(lambda: every(trove.backups.list), trove.backups.delete, trove.backups.get),
+        "backup": Kind(
+            lambda: every(trove.backups.list),
+            lambda id: _give_up_backup(user, admin, id),
+            trove.backups.get,
+        ),
         "backup_strategy": Kind(
             list,  # it has no name, and its id is known beforehand
             lambda id: trove.backup_strategies.delete(instance_id=id),
@@ -207,6 +212,18 @@ def delete_backup(cloud: Cloud, id: str, timeouts: Timeouts) -> None:
 
     # Trove deletes none that still runs.
     wait_for(look, f"backup {id} is over", timeouts.backup, interval=0.5)
+    cloud.trove.backups.delete(id)
+
+
+def _give_up_backup(cloud: Cloud, admin: Cloud, id: str) -> None:
+    """Ask for a backup's deletion, also where it still runs.
+
+    Trove deletes none that runs, and whose instance is gone it runs for good.
+    """
+    backup = cloud.trove.backups.get(id)
+    if backup.status in RUNNING_BACKUP:
+        with suppress(*GONE):
+            admin.trove.mgmt_instances.reset_task_status(backup.instance_id)
     cloud.trove.backups.delete(id)
 
 

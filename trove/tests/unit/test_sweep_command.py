@@ -53,7 +53,8 @@ def sweep(cloud, capsys):
 
 
 def put(cloud, kind, run, what="db", **attributes):
-    return cloud.store.put(kind, name=f"{PREFIX}{run}-{what}-0a1b", **attributes)
+    name = f"{PREFIX}{run}-{what}-0a1b"
+    return cloud.store.put(kind, name=name, status="ACTIVE", **attributes)
 
 
 def contents(cloud):

@@ -91,6 +91,30 @@ def test_two_hundred_are_deleted_within_a_minute_where_an_answer_takes_a_third_o
     assert [cloud.store.all(kind) for kind in kinds] == [[]] * 5
 
 
+@pytest.mark.parametrize("status", ["NEW", "BUILDING", "SAVING"])
+def test_a_backup_that_will_never_end_is_given_up_before_its_instance_goes(cloud, journal, status):
+    instance = make(cloud, journal, "instance", f"{PREFIX}1-db")
+    backup = make(cloud, journal, "backup", f"{PREFIX}1-backup", instance_id=instance.id)
+    cloud.store.put("backup", **vars(backup) | {"status": status})
+    delete = cloud.trove.backups.delete
+
+    def fail(id):
+        assert cloud.trove.instances.get(id)
+        cloud.store.put("backup", **vars(backup) | {"status": "FAILED"})
+
+    def refuse(id):
+        if cloud.trove.backups.get(id).status == status:
+            raise trove_errors.InternalServerError
+        delete(id)
+
+    cloud.trove.mgmt_instances.reset_task_status = fail
+    cloud.trove.backups.delete = refuse
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert (cloud.store.all("backup"), cloud.store.all("instance")) == ([], [])
+
+
 def test_what_was_asked_for_a_moment_ago_may_yet_appear(cloud, journal, monkeypatch):
     monkeypatch.setattr(sweeper, "SETTLING", 0.5)
     entry = journal.creating("instance", f"{PREFIX}1-db")
