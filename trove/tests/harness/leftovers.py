@@ -156,7 +156,7 @@ class _Look:
                 self._leave("datastore_version", version, "of a guest image that all runs share")
 
     def _leave(self, kind: str, resource: Any, why: str) -> None:
-        self._found.others.append(f"{kind} {resource.name} ({resource.id}): {why}")
+        self._found.others.append(f"{kind} {_printable(resource.name)} ({resource.id}): {why}")
 
     def _turn(self, leftover: Leftover) -> int:
         """Put backups behind instances made of them, and before those they were made of."""
@@ -169,6 +169,13 @@ def _top(resource: Any) -> str | None:
     metadata = attribute(resource, "metadata") or {}
     below = _BELOW.fullmatch(resource.name or "")
     return metadata.get("trove_instance_id") or (below[1] if below else None)
+
+
+def _printable(name: str) -> str:
+    """Return a name with the signs escaped that would do something to a terminal."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name
+    )
 
 
 def _one_line(error: Exception) -> str:

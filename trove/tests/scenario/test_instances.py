@@ -9,6 +9,9 @@ from trove.tests.harness.paging import every
 
 pytestmark = pytest.mark.instances
 
+# As many signs as a name can have, and of the kinds that a shell, SQL or HTML would heed.
+LONGEST_NAME = 'it\'s "mine"; `id` $(id) -- <b>&\\ %s {0} \N{SNOWMAN}'.ljust(255, "x")
+
 
 @pytest.mark.smoke
 def test_a_new_instance_is_healthy(shared_instance):
@@ -48,11 +51,12 @@ def test_an_instance_that_is_to_have_its_replicas_near_says_so(spare_instance):
     assert spare_instance.show()["locality"] == "soft-affinity"
 
 
-def test_a_renamed_instance_is_listed_by_its_new_name(cloud, shared_instance):
-    shared_instance.rename("another name")
+@pytest.mark.parametrize("name", ["another name", LONGEST_NAME], ids=["plain", "longest"])
+def test_a_renamed_instance_is_listed_by_its_new_name(cloud, shared_instance, name):
+    shared_instance.rename(name)
     try:
         names = {each.id: each.name for each in every(cloud.trove.instances.list)}
-        assert names[shared_instance.id] == "another name"
+        assert names[shared_instance.id] == name
     finally:
         shared_instance.rename(shared_instance.name)
 

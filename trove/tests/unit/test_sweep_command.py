@@ -277,6 +277,18 @@ def test_two_hundred_go_within_a_minute_where_an_answer_takes_a_third_of_a_secon
     assert time.monotonic() - begun < 6
 
 
+def test_whatever_a_stranger_calls_a_thing_is_told_on_one_line(cloud, sweep):
+    name = f'{PREFIX}it\'s "theirs"\n\x1b[2J \N{SNOWMAN}'.ljust(255, "x")
+    theirs = cloud.store.put("instance", name=name, project_id="project")
+
+    code, out = sweep("--yes", "--older-than", "0m")
+
+    assert (code, cloud.store.all("instance")) == (0, [theirs])
+    (line,) = (line for line in out.splitlines() if PREFIX in line)
+    assert f'{PREFIX}it\'s "theirs"\\n\\x1b[2J \N{SNOWMAN}xxx' in line
+    assert theirs.id in line
+
+
 def test_limits_are_those_of_the_run_that_had_the_most_patience(cloud, sweep, monkeypatch):
     ids = [run_id() for _ in range(3)]
     for id, hypervisor, scale in zip(ids[1:], ("qemu", "lxc"), (None, 0.1), strict=True):
