@@ -5,8 +5,16 @@ import secrets
 
 HIDDEN = "[hidden]"
 _known: set[str] = set()
-# A guest agent may log its statements, with passwords that only it knows.
-_IN_STATEMENTS = re.compile(r"(IDENTIFIED\s(?:WITH\s\S+\s)?BY\s+)'[^']*'", re.IGNORECASE)
+# A guest agent may log its statements, the environment and the commands of its containers,
+# with passwords that only it knows, and with tokens of whoever asked it for a backup.
+_IN_STATEMENTS = re.compile(
+    r"((?:IDENTIFIED\s(?:WITH\s\S+\s)?BY|PASSWORD)\s+)'[^']*'", re.IGNORECASE
+)
+_IN_SETTINGS = re.compile(
+    r"((?:password|token|secret)['\"]?\s*[:=]\s*['\"]?)[\w-]{12,}(?![\w.(-])", re.IGNORECASE
+)
+# However it is called: a token of keystone.
+_TOKENS = re.compile(r"gAAAAA[\w-]{20,}={0,2}")
 
 
 def new_password() -> str:
@@ -21,8 +29,14 @@ def remember(secret: str) -> str:
     return secret
 
 
+def known() -> frozenset[str]:
+    """Return the secrets known to this process, for who looks whether one has been told."""
+    return frozenset(_known)
+
+
 def redact(text: str) -> str:
-    """Return ``text`` without any secret known to this process, or set in SQL."""
+    """Return ``text`` without any secret known to this process, or that is told as one."""
     for secret in _known:
         text = text.replace(secret, HIDDEN)
-    return _IN_STATEMENTS.sub(rf"\1'{HIDDEN}'", text)
+    text = _IN_STATEMENTS.sub(rf"\1'{HIDDEN}'", text)
+    return _IN_SETTINGS.sub(rf"\1{HIDDEN}", _TOKENS.sub(HIDDEN, text))
