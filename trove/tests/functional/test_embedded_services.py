@@ -1,6 +1,5 @@
 """A running cloud with every service: it heals, keeps its secrets, and can begin again."""
 
-import contextlib
 import json
 import os
 import stat
@@ -8,16 +7,16 @@ import time
 from pathlib import Path
 
 import openstack
-import psutil
 import pytest
 
 from trove.tests.common import paths
 from trove.tests.embedded import namespaces, services
 from trove.tests.embedded.cloud import Cloud
-from trove.tests.embedded.supervision import RUNNING, Supervisor
+from trove.tests.embedded.supervision import RUNNING
 from trove.tests.embedded.units import Service
 from trove.tests.functional.conftest import verb
 from trove.tests.functional.observing import wait_until
+from trove.tests.functional.striking import kill_services, supervised
 
 # What is killed together; what is named nowhere else is in the last group.
 GROUPS = {
@@ -30,11 +29,6 @@ GROUPS = {
 }
 _NAMED = {name for group in GROUPS.values() for name in group}
 IDLE_SHARE = 0.10
-
-
-def supervised(cloud: Cloud) -> dict[str, dict]:
-    """Return the supervisor's facts by service."""
-    return {process["name"]: process for process in Supervisor(cloud.supervisor).processes()}
 
 
 def legs(cloud: Cloud) -> set[str]:
@@ -162,12 +156,7 @@ def test_killed_services_come_back(environment, group):
     before, reachable = supervised(cloud), legs(cloud)
     assert len(reachable) == 3
     victims = GROUPS[group] or sorted(set(before) - _NAMED)
-    inside = namespaces.members(cloud.init)
-    for name in victims:
-        main = inside[before[name]["pid"]]
-        for process in [main, *main.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):  # it ended with its parent
-                process.kill()
+    kill_services(cloud, victims)
 
     def again() -> bool:
         now = supervised(cloud)

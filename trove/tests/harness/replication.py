@@ -35,7 +35,15 @@ class ReplicationGroup:
 
     def promote(self, replica: Instance) -> None:
         """Make a replica the source of the others; wait until all are healthy so."""
+        self.request_promotion(replica)
+        self.wait_until_promoted(replica)
+
+    def request_promotion(self, replica: Instance) -> None:
+        """Ask Trove to make a replica the source of the others; don't wait."""
         replica.cloud.trove.instances.promote_to_replica_source(replica.id)
+
+    def wait_until_promoted(self, replica: Instance) -> None:
+        """Wait until a replica is the source of the others, and all are healthy so."""
         self._settle(replica, self.members)
 
     def eject(self) -> Instance:
