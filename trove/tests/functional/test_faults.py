@@ -38,7 +38,7 @@ MOMENTS = ("create", "backup", "promote")
 USUAL = {
     ("trove-taskmanager", "backup"),
     ("trove-conductor", "promote"),
-    (striking.AGENT, "create"),
+    (striking.AGENT, "backup"),
     ("rabbitmq", "backup"),
     ("nova-compute", "create"),
 }
