@@ -29,7 +29,7 @@ case "$1 ${2:-}" in
         ;;
     "stack test-config")
         write_trove_scenario_rc
-        echo_summary "Trove's scenario tests: cd $TROVE_TESTS_DIR && . $TROVE_TESTS_RC && $(trove_scenario_tests)"
+        tell_trove_scenario_tests
         ;;
     "unstack "*)
         unconfigure_trove_scenario

@@ -362,6 +362,31 @@ class TestConfiguration:
         tree = devstack.venv.parent / "trove-scenario"
         assert f"cd {tree} && . {devstack.rc} && pytest -m postgresql" in done.output
 
+    def test_says_it_also_where_the_summary_is_a_file(self, devstack):
+        log = "LOGFILE=/tmp/stack.log\n"
+        counts = [
+            stacked(devstack.stack(LOCAL_CONF + text)).output.count("pytest -m mysql")
+            for text in (f"{log}VERBOSE=True\n", f"{log}VERBOSE=False\n", "VERBOSE=True\n")
+        ]
+        # Beside the summary, which is printed here.
+        assert counts == [2, 1, 1]
+
+    @pytest.mark.parametrize(
+        ("local_conf", "routers"),
+        [
+            ("DISTRO=bookworm\n", ["set --external-gateway public --disable-snat router"]),
+            ("DISTRO=trixie\n", []),
+            ("DISTRO=bookworm\nTROVE_IMAGE_FORCE=True\n", []),
+            ("DISTRO=bookworm\nROUTER_ID=\n", []),
+        ],
+    )
+    def test_has_no_answers_translated_by_an_old_ovn(self, devstack, local_conf, routers):
+        network = "Q_AGENT=ovn\nROUTER_ID=router\nPUBLIC_NETWORK_NAME=public\n"
+        done = stacked(devstack.stack(LOCAL_CONF + network + local_conf))
+        admin = "openstack --os-cloud devstack-admin router "
+        asked = [" ".join(words) for _, words in done.of("openstack")]
+        assert [call.removeprefix(admin) for call in asked if call.startswith(admin)] == routers
+
     def test_of_the_cloud(self, devstack):
         done = stacked(devstack.stack(f"{LOCAL_CONF}TROVE_GUEST_RAM=1024\n"))
         asked = [" ".join(words) for _, words in done.of("openstack")]
