@@ -33,6 +33,8 @@ from trove.tests.harness.run import Run, run_of
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import wait_for
 
+pytestmark = pytest.mark.faults
+
 MOMENTS = ("create", "backup", "promote")
 # Each service once, and each moment, where that takes two minutes; the others take half an
 # hour, for what a service has lost for good is waited for in vain.

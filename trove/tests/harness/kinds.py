@@ -18,6 +18,7 @@ from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, wait_for
 
 RUNNING_BACKUP = ("NEW", "BUILDING", "SAVING")
+UNFINISHED_BACKUP = (*RUNNING_BACKUP, "FAILED")
 GONE = (trove_errors.NotFound, sdk_errors.NotFoundException)
 # What is asked for is possible, but not yet.
 BUSY = (trove_errors.UnprocessableEntity, sdk_errors.ConflictException)
@@ -218,13 +219,16 @@ def delete_backup(cloud: Cloud, id: str, timeouts: Timeouts) -> None:
 def _give_up_backup(cloud: Cloud, admin: Cloud, id: str) -> None:
     """Ask for a backup's deletion, also where it still runs.
 
-    Trove deletes none that runs, and whose instance is gone it runs for good.
+    Trove deletes none that runs, and whose instance is gone it runs for good. Of one that
+    never came to its end it doesn't know what the guest has stored.
     """
     backup = cloud.trove.backups.get(id)
     if backup.status in RUNNING_BACKUP:
         with suppress(*GONE):
             admin.trove.mgmt_instances.reset_task_status(backup.instance_id)
     cloud.trove.backups.delete(id)
+    if backup.status in UNFINISHED_BACKUP and cloud.has("object-store"):
+        object_store.delete_beginning_with(cloud, id)
 
 
 def find_strategy(cloud: Cloud, instance: str) -> Any:
