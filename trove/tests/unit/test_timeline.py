@@ -144,9 +144,10 @@ def test_no_phase_ends_before_it_begins(past):
     assert past.phases()[-1] == ("HEALTHY", 200, 200)
 
 
-def test_one_that_trove_refused_has_no_life(past):
+@pytest.mark.parametrize("why", ["refused", "deleted"])
+def test_one_that_was_never_made_has_no_life(past, why):
     past.journal(2, "creating", "refused")
-    past.journal(2.5, "closed", "refused", why="refused")
+    past.journal(2.5, "closed", "refused", why=why)
     assert [each.name for each in timeline.lives(past.run)] == ["db"]
 
 
