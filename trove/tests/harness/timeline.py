@@ -114,20 +114,16 @@ def note_state(run: Run, instance: str, state: str) -> None:
 
     Never raises: what was looked for is there or not, also on a full disk.
     """
-    file = trail(run, instance)
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a") as states:
-            states.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {state}\n")
+    _note(trail(run, instance), {state: time.time()})
 
 
 def note_milestones(run: Run, instance: str, reached: dict[str, float]) -> None:
-    """Write down what has begun in the guest of an instance, by its name, and when."""
-    file = _milestones(run, instance)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a") as milestones:
-        for name, moment in reached.items():
-            milestones.write(f"{datetime.fromtimestamp(moment, UTC).isoformat()} {name}\n")
+    """Write down what has begun in the guest of an instance, by its name, and when.
+
+    Never raises, as ``note_state``; most looks find nothing new, and write nothing.
+    """
+    if reached:
+        _note(_milestones(run, instance), reached)
 
 
 def note_wait(run: Run, label: str, seconds: float, came: bool) -> None:
@@ -212,6 +208,18 @@ def _seen(run: Run, name: str) -> Iterator[tuple[float, str]]:
     for moment, state in _moments(trail(run, name)):
         # After the slash stands the database's state.
         yield moment, HEALTHY if state.endswith(f"/{HEALTHY}") else state
+
+
+def _note(file: Path, moments: dict[str, float]) -> None:
+    """Add lines as ``_moments`` reads them."""
+    lines = (
+        f"{datetime.fromtimestamp(moment, UTC).isoformat(timespec='milliseconds')} {word}\n"
+        for word, moment in moments.items()
+    )
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as noted:
+            noted.write("".join(lines))
 
 
 def _moments(file: Path) -> list[tuple[float, str]]:
