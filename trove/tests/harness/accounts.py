@@ -4,7 +4,6 @@ from openstack import exceptions as sdk_errors
 
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.clients import Account, Cloud
-from trove.tests.harness.journal import REFUSED, Entry
 from trove.tests.harness.redaction import new_password
 from trove.tests.harness.run import Run
 
@@ -27,21 +26,20 @@ def create(admin: Cloud, run: Run, *, beside: str) -> Account:
         NoAccountError: keystone refuses, or has no role for members.
     """
     name, password = run.name("neighbour"), new_password()
-    begun: list[Entry] = []
     try:
         domain = admin.accounts.get_project(beside).domain_id
         role = admin.accounts.find_role(ROLE, ignore_missing=False)
-        begun.append(run.journal.creating("project", name))
-        project = admin.accounts.create_project(name=name, domain_id=domain)
-        run.journal.created(begun.pop(), project.id)
-        begun.append(run.journal.creating("user", name))
-        user = admin.accounts.create_user(
-            name=name, password=password, domain_id=domain, default_project_id=project.id
-        )
-        run.journal.created(begun.pop(), user.id)
+        entry = run.journal.creating("project", name)
+        with run.journal.refusable(entry):
+            project = admin.accounts.create_project(name=name, domain_id=domain)
+        run.journal.created(entry, project.id)
+        entry = run.journal.creating("user", name)
+        with run.journal.refusable(entry):
+            user = admin.accounts.create_user(
+                name=name, password=password, domain_id=domain, default_project_id=project.id
+            )
+        run.journal.created(entry, user.id)
         admin.accounts.assign_project_role_to_user(project, user, role)
     except (sdk_errors.ForbiddenException, sdk_errors.NotFoundException) as error:
-        for entry in begun:
-            run.journal.closed(entry, REFUSED)
         raise NoAccountError(f"The administrator can't create a second project: {error}") from error
     return Account(user.id, password, project.id)

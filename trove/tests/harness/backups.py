@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any
 
 from openstack import exceptions as sdk_errors
-from troveclient import exceptions as trove_errors
 
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.clients import Cloud
@@ -258,11 +257,8 @@ class BackupFactory:
     def _ask(self, instance: str | None, more: dict[str, Any]) -> Backup:
         journal = self.run.journal
         entry = journal.creating("backup", self.run.name("backup"))
-        try:
+        with journal.refusable(entry):
             made = self.cloud.trove.backups.create(entry.name, instance, **more)
-        except trove_errors.ClientException as error:
-            journal.failed(entry, error)
-            raise
         backup = Backup(self.cloud, journal.created(entry, made.id), journal, self.timeouts)
         self._undo.append(backup.discard)
         return backup

@@ -8,7 +8,7 @@ from typing import Any
 from trove.tests.common.errors import ScenarioError
 from trove.tests.common.matrix import Datastore
 from trove.tests.harness.clients import Cloud
-from trove.tests.harness.journal import PREFIX, Journal
+from trove.tests.harness.journal import PREFIX, Entry, Journal
 
 
 @dataclass(frozen=True)
@@ -51,30 +51,29 @@ def ensure(admin: Cloud, spec: FlavorSpec, journal: Journal) -> str:
     for flavor in admin.compute.flavors():
         if _size(flavor) == spec and flavor.is_public:
             return flavor.id
-    entry = journal.creating("flavor", spec.name)
-    flavor = admin.compute.create_flavor(
-        name=spec.name,
-        ram=spec.ram_mb,
-        vcpus=spec.vcpus,
-        disk=spec.disk_gb,
-    )
-    journal.closed(journal.created(entry, flavor.id), "kept")
+    flavor = _create(admin, spec.name, spec, journal)
+    journal.closed(flavor, "kept")
     return flavor.id
 
 
 @contextmanager
 def temporary(admin: Cloud, name: str, spec: FlavorSpec, journal: Journal) -> Iterator[str]:
     """Have a flavor of this size, told by its id, which is deleted at the end."""
-    entry = journal.creating("flavor", name)
-    flavor = admin.compute.create_flavor(
-        name=name, ram=spec.ram_mb, vcpus=spec.vcpus, disk=spec.disk_gb
-    )
-    entry = journal.created(entry, flavor.id)
+    flavor = _create(admin, name, spec, journal)
     try:
         yield flavor.id
     finally:
         admin.compute.delete_flavor(flavor.id)
-        journal.closed(entry)
+        journal.closed(flavor)
+
+
+def _create(admin: Cloud, name: str, spec: FlavorSpec, journal: Journal) -> Entry:
+    entry = journal.creating("flavor", name)
+    with journal.refusable(entry):
+        flavor = admin.compute.create_flavor(
+            name=name, ram=spec.ram_mb, vcpus=spec.vcpus, disk=spec.disk_gb
+        )
+    return journal.created(entry, flavor.id)
 
 
 def check(spec: FlavorSpec, datastore: Datastore) -> None:

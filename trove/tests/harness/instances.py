@@ -183,13 +183,9 @@ class InstanceFactory:
         names = [f"{name}-{number}" for number in range(1, count + 1)] if count > 1 else [name]
         request = {"nics": self.spec.request()["nics"], "replica_of": source.id}
         entries = [self.run.journal.creating("instance", each) for each in names]
-        try:
-            several = {"replica_count": count} if count > 1 else {}
+        several = {"replica_count": count} if count > 1 else {}
+        with self.run.journal.refusable(*entries):
             self.cloud.trove.instances.create(name, **request, **several)
-        except trove_errors.ClientException as error:
-            for entry in entries:
-                self.run.journal.failed(entry, error)
-            raise
         ids = {each.name: each.id for each in every(self.cloud.trove.instances.list)}
         return [
             Instance(
@@ -206,10 +202,9 @@ class InstanceFactory:
         try:
             # One at a time: the first two of a project break the server when they come
             # together, for both write down that it has used nothing yet.
-            with self.run.alone("create"):
+            with self.run.alone("create"), self.run.journal.refusable(entry):
                 made = self.cloud.trove.instances.create(name, **request)
         except trove_errors.ClientException as error:
-            self.run.journal.failed(entry, error)
             raise ScenarioError(f"Trove refuses to create instance {name}: {error}") from error
         return Instance(self, self.run.journal.created(entry, made.id), login, database)
 
@@ -640,12 +635,13 @@ class Instance:
         """Create a configuration group for instances like this one; returns its id."""
         name = f"{self.name}-{secrets.token_hex(2)}"
         entry = self.journal.creating("configuration", name)
-        group = self.cloud.trove.configurations.create(
-            name,
-            json.dumps(values),
-            datastore=self.spec.datastore,
-            datastore_version=self.spec.version,
-        )
+        with self.journal.refusable(entry):
+            group = self.cloud.trove.configurations.create(
+                name,
+                json.dumps(values),
+                datastore=self.spec.datastore,
+                datastore_version=self.spec.version,
+            )
         entry = self.journal.created(entry, group.id)
         self._made["configuration", group.id] = lambda: self._delete_configuration(entry)
         return group.id

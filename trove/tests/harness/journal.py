@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -73,15 +74,21 @@ class Journal:
         """Write down that a resource needs no clean-up any more: deleted, or kept."""
         self._write({"event": "closed", "kind": entry.kind, "name": entry.name, "why": why})
 
-    def failed(self, entry: Entry, error: Exception) -> None:
-        """Write down what became of a creation that a server has answered with an error.
+    @contextmanager
+    def refusable(self, *entries: Entry) -> Iterator[None]:
+        """Ask a server, in this context, to create what is written down.
 
         Where it refuses (HTTP 4xx) there is nothing. Where it fails, or somebody before it
         answers for it, the resource may be there all the same, and is to be looked for.
         """
-        status = getattr(error, "http_status", None) or getattr(error, "status_code", None)
-        if status and 400 <= status < 500:
-            self.closed(entry, REFUSED)
+        try:
+            yield
+        except Exception as error:
+            status = getattr(error, "http_status", None) or getattr(error, "status_code", None)
+            if status and 400 <= status < 500:
+                for entry in entries:
+                    self.closed(entry, REFUSED)
+            raise
 
     def open_entries(self) -> list[Entry]:
         """Return the resources that still need clean-up, in order of creation."""

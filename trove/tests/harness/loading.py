@@ -115,14 +115,15 @@ def register(admin: Cloud, target: Target, image_id: str, journal: Journal) -> L
     if found is None:
         name = version_name(target)
         entry = journal.creating("datastore_version", name, image=image_id)
-        versions.create(
-            name,
-            target.datastore.name,
-            target.datastore.manager,
-            image_id,
-            active="true",
-            version=target.version.name,
-        )
+        with journal.refusable(entry):
+            versions.create(
+                name,
+                target.datastore.name,
+                target.datastore.manager,
+                image_id,
+                active="true",
+                version=target.version.name,
+            )
         found = _find_version(admin, target)
         journal.closed(journal.created(entry, found.id), "kept")
     elif found.image != image_id or not found.active:

@@ -4,7 +4,7 @@ import logging
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from troveclient.exceptions import BadRequest, ClientException
+from troveclient.exceptions import BadRequest
 from troveclient.v1.modules import Module
 
 from trove.tests.harness.clients import Cloud
@@ -77,11 +77,8 @@ class Modules:
         """
         cloud = by or self._cloud
         entry = self._run.journal.creating("module", self._run.name("module"))
-        try:
+        with self._run.journal.refusable(entry):
             module = cloud.trove.modules.create(entry.name, type, contents, **options)
-        except ClientException as error:
-            self._run.journal.failed(entry, error)
-            raise
         self._made[module.id] = module, self._run.journal.created(entry, module.id), cloud
         return module
 

@@ -78,9 +78,9 @@ def other_ranges(admin: Cloud, instance: Instance, network: str) -> list[str]:
 def create(cloud: Cloud, run: Run, cidr: str) -> Entry:
     """Create a network of the run with one subnet, which nothing leads to."""
     journal, name = run.journal, run.name("network")
-    network = journal.created(
-        journal.creating("network", name), cloud.network.create_network(name=name).id
-    )
+    entry = journal.creating("network", name)
+    with journal.refusable(entry):
+        network = journal.created(entry, cloud.network.create_network(name=name).id)
     cloud.network.create_subnet(
         network_id=network.id, name=name, ip_version=4, cidr=cidr, gateway_ip=None
     )

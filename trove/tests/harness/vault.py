@@ -30,12 +30,13 @@ def store(cloud: Cloud, journal: Journal, name: str, content: bytes) -> tuple[En
         its place in the journal, and the address that other services ask for it by.
     """
     entry = journal.creating("secret", name)
-    made = cloud.key_manager.create_secret(
-        name=name,
-        payload=base64.b64encode(content).decode(),
-        payload_content_type="application/octet-stream",
-        payload_content_encoding="base64",
-    )
+    with journal.refusable(entry):
+        made = cloud.key_manager.create_secret(
+            name=name,
+            payload=base64.b64encode(content).decode(),
+            payload_content_type="application/octet-stream",
+            payload_content_encoding="base64",
+        )
     return journal.created(entry, made.secret_id), made.secret_ref
 
 

@@ -59,6 +59,32 @@ def test_a_torn_last_line_costs_only_itself(journal):
     assert [entry.name for entry in journal.open_entries()] == ["whole", "next"]
 
 
+class Answer(Exception):
+    """What a client of a service raises."""
+
+    def __init__(self, http_status):
+        self.http_status = http_status
+
+
+@pytest.mark.parametrize(
+    ("error", "looked_for"),
+    [
+        (Answer(403), []),
+        (Answer(404), []),
+        (Answer(500), ["network"]),
+        (ConnectionError("nobody knows"), ["network"]),
+    ],
+    ids=["forbidden", "not found", "failed", "no answer"],
+)
+def test_what_a_server_refuses_is_not_looked_for_later(journal, error, looked_for):
+    entry = journal.creating("network", "private")
+
+    with pytest.raises(type(error)), journal.refusable(entry):
+        raise error
+
+    assert [entry.kind for entry in journal.open_entries()] == looked_for
+
+
 def _write_and_die(journal):
     journal.creating("instance", "db")
     os.kill(os.getpid(), signal.SIGKILL)
