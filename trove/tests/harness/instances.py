@@ -339,10 +339,17 @@ class Instance:
             hold=hold,
         )
 
+    def listed(self, admin: Cloud) -> dict[str, Any]:
+        """Return what Trove's list tells an administrator of it; nothing once it is gone.
+
+        To show a single instance Trove asks its guest, and waits for one that is dead.
+        """
+        listed = every(admin.trove.mgmt_instances.list)
+        return next((each.to_dict() for each in listed if each.id == self.id), {})
+
     def server_id(self, admin: Cloud) -> str | None:
         """Return the id of its server; None while Nova has not been asked for one."""
-        shown = admin.trove.mgmt_instances.show(self.id).to_dict()
-        return (shown.get("server") or {}).get("id")
+        return (self.listed(admin).get("server") or {}).get("id")
 
     def wait_for_server(self, admin: Cloud) -> None:
         """Wait until its server runs; Trove has made all then, and the guest may yet begin.
@@ -353,9 +360,9 @@ class Instance:
         """
 
         def look() -> State:
-            shown = admin.trove.mgmt_instances.show(self.id).to_dict()
-            server = shown.get("server") or {}
-            return State(shown["status"], server.get("status") == "ACTIVE")
+            listed = self.listed(admin)
+            server = listed.get("server") or {}
+            return State(listed["status"], server.get("status") == "ACTIVE")
 
         label = f"the server of instance {self.name} runs"
         wait_for(look, label, self.timeouts.failed, interval=LOOK_INTERVAL, failing=FAILING)
@@ -382,7 +389,7 @@ class Instance:
         """
 
         def look() -> State:
-            task = admin.trove.mgmt_instances.show(self.id).task_description
+            task = self.listed(admin)["task_description"]
             return State(task, task == NO_TASK)
 
         label = f"instance {self.name} has no task"

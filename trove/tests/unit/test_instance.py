@@ -299,7 +299,9 @@ def test_a_server_is_waited_for(cloud, instance, monkeypatch):
     monkeypatch.setattr(instances, "LOOK_INTERVAL", 0)
     looks = [{}, {"server": {"status": "BUILD"}}, {"server": {"status": "ACTIVE"}}]
     monkeypatch.setattr(
-        cloud.trove.mgmt_instances, "show", lambda _id: Resource(status="BUILD", **looks.pop(0))
+        cloud.trove.mgmt_instances,
+        "list",
+        lambda: [Resource(id=instance.id, status="BUILD", **looks.pop(0))],
     )
 
     instance.wait_for_server(cloud)
@@ -321,7 +323,9 @@ def test_a_task_of_the_administrators_is_waited_for(cloud, instance, monkeypatch
     monkeypatch.setattr(instances, "LOOK_INTERVAL", 0)
     tasks = ["Migrating the instance.", instances.NO_TASK]
     monkeypatch.setattr(
-        cloud.trove.mgmt_instances, "show", lambda _id: Resource(task_description=tasks.pop(0))
+        cloud.trove.mgmt_instances,
+        "list",
+        lambda: [Resource(id=instance.id, task_description=tasks.pop(0))],
     )
 
     instance.wait_until_idle(cloud)
