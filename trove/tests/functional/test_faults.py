@@ -243,10 +243,11 @@ def test_a_run_survives(service, moment, cloud, both, theirs, start):
     assert "1 passed" in done.output or "1 failed" in done.output, done.output[-5000:]
     for culprit, why in done.reasons:
         assert culprit == ("PRODUCT" if service == striking.AGENT else "ENVIRONMENT"), why
-        assert why.startswith(f"{culprit}: ")
-        assert f"- {why.splitlines()[0]}" in done.output
+        summary = why.splitlines()[0]
+        assert summary.startswith(culprit)
+        assert f"- {summary}" in done.output
         # An agent in a guest is no service of the cloud: nobody sees that it was started again.
-        assert service == striking.AGENT or f"for {service} was started again" in done.output
+        assert service == striking.AGENT or f"{service} was started again" in summary
     assert len(done.reasons) <= 1
     # Nothing of it is left, if need be once the next run has begun.
     wait_until(lambda: is_sound(cloud, both), RECOVERY)

@@ -90,7 +90,8 @@ def test_a_broken_cloud_is_one_failure_and_the_rest_is_skipped(project, monkeypa
             "Probably to blame: ENVIRONMENT, for Nova: nothing has been heard of nova-compute",
             "skipped, by reason: 2 cloud_is_broken",
             "SKIPPED * cloud_is_broken: Nova: nothing has been heard of nova-compute",
-            "FAILED *::test_first* - ENVIRONMENT: Assert*",
+            "FAILED *::test_first* - ENVIRONMENT (Nova: nothing has been heard of nova-compute):"
+            " Assert*",
         ]
     )
 
