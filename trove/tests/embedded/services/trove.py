@@ -1,9 +1,13 @@
 """Trove itself."""
 
+from pathlib import Path
+
 from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.services import builders
 from trove.tests.embedded.units import Migration, Service, Unit
+
+_PROMPT = Path(__file__).parents[1] / "prompt_taskmanager.py"
 
 
 def units(cloud: Cloud, settings: Settings) -> list[Unit]:
@@ -30,6 +34,7 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             "trove-taskmanager",
             ready,
             queue="taskmanager",
+            program=(f"{settings.venv}/bin/python", str(_PROMPT)),
             configuration=files,
             environment=trust,
         ),
