@@ -19,8 +19,7 @@ class EmbeddedCloud:
         network: name of the demo project's network.
         logs: folder of its services' logs.
         hypervisor: what runs its guests: ``kvm``, ``qemu`` or ``lxc``.
-        enter: the command that opens a shell in a guest, but for its name; None where there
-            is none.
+        enter: the command that opens a shell in a guest, but for its name.
     """
 
     user_cloud: str
@@ -28,7 +27,7 @@ class EmbeddedCloud:
     network: str
     logs: str
     hypervisor: str
-    enter: str | None
+    enter: str
 
 
 def names_of(cloud: Cloud) -> EmbeddedCloud:

@@ -1,4 +1,4 @@
-"""The cloud's own certificate authority, and the certificate its APIs answer with."""
+"""What a cloud proves itself with: its certificates, and the key that opens its guests."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -8,7 +8,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from trove.tests.common.certificates import builder
@@ -58,6 +64,14 @@ def make(
     authority.write_bytes(root.public_bytes(Encoding.PEM))
     server.touch(mode=0o600)
     server.write_bytes(leaf.public_bytes(Encoding.PEM) + private)
+
+
+def make_login(private: Path) -> str:
+    """Write a new key of SSH's, for its owner alone; return the line that lets it in."""
+    key = Ed25519PrivateKey.generate()
+    private.touch(mode=0o600)
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
 def _usage(**allowed: bool) -> x509.KeyUsage:

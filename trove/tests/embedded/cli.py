@@ -188,9 +188,7 @@ def _logs(arguments: argparse.Namespace) -> int:
 
 def _shell(arguments: argparse.Namespace) -> int:
     cloud = _cloud(arguments)
-    init, settings = cloud.init, cloud.settings
-    if init is None or settings is None:
-        raise ScenarioError(f"The cloud {cloud.name} is not up: call trove-cloud up.")
+    init, settings = cloud.require_up()
     programs = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
     if arguments.inside:
         programs.insert(0, f"{settings.venv}/bin")
@@ -217,8 +215,7 @@ def _shell(arguments: argparse.Namespace) -> int:
 def _enter(arguments: argparse.Namespace) -> int:
     from trove.tests.embedded import guests
 
-    command = _command(arguments) or ["/bin/bash", "-l"]
-    inside = guests.enter(_cloud(arguments), arguments.server, command)
+    inside = guests.enter(_cloud(arguments), arguments.server, _command(arguments))
     environment = {"TERM": os.environ.get("TERM", "dumb"), "PATH": os.defpath}
     return subprocess.run(inside, env=environment, check=False).returncode
 

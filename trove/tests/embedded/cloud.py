@@ -10,7 +10,8 @@ from typing import Self
 
 import psutil
 
-from trove.tests.common import matrix, paths, release
+from trove.tests.common import guest_logins, matrix, paths, release
+from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import namespaces
 from trove.tests.embedded.addresses import Addresses
 from trove.tests.embedded.components import COMPONENTS, OBJECT_STORAGE
@@ -146,6 +147,11 @@ class Cloud:
         """Certificate of the authority that vouches for the APIs; clouds.yaml names it."""
         return self.folder / "tls" / "authority.pem"
 
+    @property
+    def guest_key(self) -> Path:
+        """The private key that opens its guests."""
+        return self.folder / "guest-key"
+
     def url(self, service: str) -> str:
         """Return the base URL of a service's API, as users of the cloud reach it."""
         return f"https://{self.net.api}:{_root(service)}"
@@ -179,6 +185,17 @@ class Cloud:
             return Settings.load((self.folder / "ready.json").read_text())
         except (OSError, ValueError, TypeError, KeyError):
             return None
+
+    def require_up(self) -> tuple[psutil.Process, Settings]:
+        """Return its first process, and what it was started with.
+
+        Raises:
+            ScenarioError: it is down, or its start was not completed.
+        """
+        init, settings = self.init, self.settings
+        if init is None or settings is None:
+            raise ScenarioError(f"The cloud {self.name} is not up: call trove-cloud up.")
+        return init, settings
 
     def mark_ready(self, settings: Settings) -> None:
         """Note that the cloud's start was completed."""
@@ -219,6 +236,7 @@ class Cloud:
             "venv": settings.venv,
             "hypervisor": KINDS[settings.hypervisor],
             "network_isolation": settings.network_isolation,
+            "keypair": guest_logins.KEYPAIR,
             "templates": release.TEMPLATES,
             "datastores": matrix.load().datastores,
         }

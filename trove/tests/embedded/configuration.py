@@ -110,9 +110,15 @@ def _add_accounts(cloud: Cloud) -> None:
             (cloud.etc / file).write_text("\n".join([*known, line]) + "\n")
 
 
-def write_trove_networks(cloud: Cloud, settings: Settings, management_network: str) -> None:
-    """Write the part of Trove's configuration that names a network by its id."""
-    context = {**cloud.context(settings), "management_network": management_network}
+def write_trove_networks(
+    cloud: Cloud, settings: Settings, management_network: str, security_group: str
+) -> None:
+    """Write the part of Trove's configuration that names networks' parts by their ids."""
+    context = {
+        **cloud.context(settings),
+        "management_network": management_network,
+        "management_security_group": security_group,
+    }
     write("trove/networks.conf", cloud.etc / "trove" / "networks.conf", context)
 
 

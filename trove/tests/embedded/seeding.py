@@ -6,7 +6,8 @@ from functools import cached_property
 import openstack
 from openstack.connection import Connection
 
-from trove.tests.embedded import configuration
+from trove.tests.common import guest_logins
+from trove.tests.embedded import certificates, configuration
 from trove.tests.embedded.cloud import REGION, Cloud, Settings
 from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.init import HOST_NAME
@@ -150,5 +151,23 @@ class Seeding:
             is_port_security_enabled=False,
             fixed_ips=[{"subnet_id": subnet.id, "ip_address": str(net.controller)}],
         )
-        configuration.write_trove_networks(self._cloud, self._settings, management.id)
+        # Guests answer whom they have asked, and let operators in; they don't see each other.
+        group = network.create_security_group(name=MANAGEMENT_NETWORK, project_id=project)
+        network.create_security_group_rule(
+            security_group_id=group.id,
+            project_id=project,
+            direction="ingress",
+            ether_type="IPv4",
+            protocol="tcp",
+            port_range_min=22,
+            port_range_max=22,
+            remote_ip_prefix=f"{net.controller}/32",
+        )
+        configuration.write_trove_networks(self._cloud, self._settings, management.id, group.id)
         configuration.write_management_port(self._cloud, self._settings, port)
+
+    def guest_login(self) -> None:
+        """Give Trove the key that its guests let in."""
+        public = certificates.make_login(self._cloud.guest_key)
+        trove = self._connect("trove", "service")
+        trove.compute.create_keypair(name=guest_logins.KEYPAIR, public_key=public)

@@ -38,8 +38,8 @@ class CloudNames:
         network: name or id of the user's network, where that is settled.
         logs: folder of the services' logs, where the cloud is on this machine.
         hypervisor: what runs its guests, such as ``lxc``, where that is known.
-        enter: the command that opens a shell in a guest, but for the instance's name, where
-            there is one.
+        enter: the command that opens a shell in a guest, where there is one; in it stand
+            ``{name}`` for the instance's name or ``{address}`` for the guest's address.
     """
 
     user: str

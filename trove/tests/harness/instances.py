@@ -351,6 +351,23 @@ class Instance:
         """Return the id of its server; None while Nova has not been asked for one."""
         return (self.listed(admin).get("server") or {}).get("id")
 
+    def guest_address(self, admin: Cloud) -> str:
+        """Return the address by which operators reach its guest.
+
+        That is one that Trove tells nobody, of the management network; where there is
+        none, the instance's own.
+
+        Raises:
+            ScenarioError: it has no server yet.
+        """
+        server = self.server_id(admin)
+        if server is None:
+            raise ScenarioError(f"Instance {self.name} has no server yet.")
+        legs = admin.compute.get_server(server).addresses or {}
+        known = [*self.addresses("private"), *self.addresses("public")]
+        every = [address["addr"] for leg in legs.values() for address in leg]
+        return next((each for each in every if each not in known), self.address)
+
     def wait_for_server(self, admin: Cloud) -> None:
         """Wait until its server runs; Trove has made all then, and the guest may yet begin.
 

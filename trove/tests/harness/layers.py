@@ -27,7 +27,10 @@ from trove.tests.harness.store import Recipe
 TUNING = "trove-guest-tuning"
 _KERNEL = "trove-guest-kernel"
 
-_GUEST = ("trove-container-runtime", "trove-guest-agent", "trove-guest-container", TUNING)
+_GUEST = (
+    *("trove-container-runtime", "trove-guest-agent", "trove-guest-container"),
+    *("trove-guest-ssh", TUNING),
+)
 # What a layer further up has of packages is installed with the distribution, too.
 _WITH_PACKAGES = (*_GUEST, "trove-datastore", "trove-image-registry")
 

@@ -24,7 +24,7 @@ def cloud(tmp_path, monkeypatch) -> Cloud:
 def rendered(cloud) -> Cloud:
     long_running = [unit for unit in services.units(cloud, SETTINGS) if isinstance(unit, Service)]
     configuration.write_all(cloud, SETTINGS, long_running)
-    configuration.write_trove_networks(cloud, SETTINGS, "a-network-id")
+    configuration.write_trove_networks(cloud, SETTINGS, "a-network-id", "a-group-id")
     return cloud
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from trove.tests.embedded import probes
 from trove.tests.embedded.cloud import Cloud, Settings
+from trove.tests.embedded.seeding import Seeding
 from trove.tests.embedded.services import builders
-from trove.tests.embedded.units import Migration, Service, Unit
+from trove.tests.embedded.units import Migration, Seed, Service, Unit
 
 _PROMPT = Path(__file__).parents[1] / "prompt_taskmanager.py"
 
@@ -45,5 +46,10 @@ def units(cloud: Cloud, settings: Settings) -> list[Unit]:
             ready,
             queue="trove-conductor",
             configuration=files,
+        ),
+        Seed(
+            name="guest-login",
+            after=("nova", "identity"),
+            action=Seeding(cloud, settings).guest_login,
         ),
     ]
