@@ -762,6 +762,7 @@ class Instance:
         *,
         encrypted: bool | None = None,
         tls: ClientTls | None = None,
+        patience: float | None = None,
     ) -> Iterator[Connection]:
         """Log in over the network, as soon as the database takes a connection.
 
@@ -770,13 +771,15 @@ class Instance:
             database: the database it is about.
             encrypted: whether over TLS; None for "if the server can".
             tls: talk over TLS alone, and only to the server that the certificate is for.
+            patience: seconds that one answer may take, if not what a connection may.
 
         Raises:
             AccessRefusedError: the database refuses the login.
             UntrustedServerError: it is not the one that its certificate is to prove.
             WaitTimeoutError: it takes none.
         """
-        server = Server(self.address, self.spec.port, self.timeouts.connect, encrypted, tls)
+        longest = patience or self.timeouts.connect
+        server = Server(self.address, self.spec.port, longest, encrypted, tls)
         with ExitStack() as stack:
             yield wait_for(
                 lambda: stack.enter_context(

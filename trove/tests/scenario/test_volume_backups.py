@@ -30,7 +30,9 @@ def _no_lock_left(request: pytest.FixtureRequest) -> Iterator[None]:
         instance.restart()
 
 
-def test_a_volume_backup_is_a_snapshot(shared_instance, backups, admin_cloud):
+def test_a_volume_backup_is_a_snapshot_listed_with_its_instance(
+    cloud, shared_instance, backups, admin_cloud
+):
     backup = backups.create(shared_instance, storage_driver="cinder", description="a copy")
 
     shown = backup.show()
@@ -39,11 +41,6 @@ def test_a_volume_backup_is_a_snapshot(shared_instance, backups, admin_cloud):
     assert shown["datastore"]["type"] == shared_instance.spec.datastore
     assert shown["size"] == shared_instance.spec.volume_gb
     assert shown["locationRef"] == f"cinder://{backup.snapshots(admin_cloud)[0]}"
-
-
-def test_a_volume_backup_is_listed_with_its_instance(cloud, shared_instance, backups):
-    backup = backups.create(shared_instance, storage_driver="cinder")
-
     of_instance = cloud.trove.instances.backups(shared_instance.id)
     assert [each.id for each in of_instance] == [backup.id]
 
