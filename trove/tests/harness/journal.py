@@ -7,13 +7,14 @@ that it survives the run's sudden death. Several processes may write to it.
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 PREFIX = "trove-scenario-"
+DELETED = "deleted"  # why a resource needs no clean-up any more
 KEPT = "kept"  # why a resource needs no clean-up, though it is there
 REFUSED = "refused"  # why it needs none, for it never was there
 
@@ -70,7 +71,7 @@ class Journal:
         self._write({"event": "created", "kind": entry.kind, "name": entry.name, "id": id})
         return replace(entry, id=id)
 
-    def closed(self, entry: Entry, why: str = "deleted") -> None:
+    def closed(self, entry: Entry, why: str = DELETED) -> None:
         """Write down that a resource needs no clean-up any more: deleted, or kept."""
         self._write({"event": "closed", "kind": entry.kind, "name": entry.name, "why": why})
 
@@ -110,6 +111,23 @@ class Journal:
         """Return the names of the resources that were left behind on purpose."""
         last = {line["name"]: line for line in self.events() if line["event"] != "run"}
         return {name for name, line in last.items() if line.get("why") == KEPT}
+
+    def reopen(self, kind: str, there: Mapping[str, str]) -> None:
+        """Take up again what was deleted and is there nevertheless.
+
+        Args:
+            kind: of the resources.
+            there: ids of all that there are now, by their names.
+        """
+        deleted = {}
+        for line in self.events():
+            if line["event"] == "closed" and line["kind"] == kind:
+                deleted[line["name"]] = line["why"] == DELETED
+            elif line["event"] == "creating":
+                deleted.pop(line["name"], None)
+        for name, was_deleted in deleted.items():
+            if was_deleted and name in there:
+                self.created(self.creating(kind, name), there[name])
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield what is written down, each with its time in seconds since 1970 as ``at``."""

@@ -209,8 +209,8 @@ def begun_at(id: str) -> datetime | None:
         return None
 
 
-def dead_runs() -> Iterator[Run]:
-    """Yield the runs whose owner has died with resources left in the journal.
+def ended_runs() -> Iterator[Run]:
+    """Yield the runs that have left a folder here and of which no process is alive.
 
     While a run is in the caller's hands no other process gets it.
     """
@@ -218,8 +218,7 @@ def dead_runs() -> Iterator[Run]:
         run = Run(folder.name, folder)
         try:
             with run.held():
-                if run.journal.open_entries():
-                    yield run
+                yield run
         except Timeout:
             continue
 

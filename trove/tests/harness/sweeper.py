@@ -17,7 +17,8 @@ from trove.tests.common import progress
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.journal import PREFIX, Entry, Journal
 from trove.tests.harness.kinds import BUSY, GONE, Kind, attribute, kinds
-from trove.tests.harness.run import dead_runs
+from trove.tests.harness.paging import every
+from trove.tests.harness.run import ended_runs
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, is_transient, wait_for
 
@@ -90,8 +91,10 @@ def remove(entry: Entry, user: Cloud, admin: Cloud, timeouts: Timeouts) -> None:
         raise why
 
 
-def sweep_after_dead_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but: str = "") -> None:
-    """Delete what runs on this cloud have left whose process died.
+def sweep_after_ended_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but: str = "") -> None:
+    """Delete what ended runs on this cloud have left, because they died or Trove did.
+
+    A task manager that was interrupted may bring back an instance that was deleted since.
 
     Args:
         user: the cloud as those runs' user sees it.
@@ -99,10 +102,14 @@ def sweep_after_dead_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but:
         timeouts: how long deleting may take.
         but: id of a run to leave alone.
     """
-    for dead in dead_runs():
-        if dead.id != but and dead.journal.facts().get("identity") == user.identity:
-            with progress.step(f"clean-up after run {dead.id}, which died"):
-                for problem in sweep(dead.journal, user, admin, timeouts):
+    there = {instance.name: instance.id for instance in every(user.trove.instances.list)}
+    for run in ended_runs():
+        if run.id == but or run.journal.facts().get("identity") != user.identity:
+            continue
+        run.journal.reopen("instance", there)
+        if run.journal.open_entries():
+            with progress.step(f"clean-up after run {run.id}"):
+                for problem in sweep(run.journal, user, admin, timeouts):
                     progress.say(f"not cleaned up: {problem}")
 
 

@@ -168,8 +168,22 @@ def test_when_its_reaper_is_killed_too_the_next_run_cleans_up(project, theirs, s
     result = project.run("-m", "mysql", "test_next.py")
 
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines([f"*clean-up after run {run.id}, which died*"])
+    result.stdout.fnmatch_lines([f"*clean-up after run {run.id}*"])
     assert instances(project) == theirs
+
+
+def test_what_trove_brings_back_goes_with_the_next_run(project, theirs):
+    project.pytester.makepyfile("def test_it(fresh_instance): pass")
+    project.run("-m", "mysql").assert_outcomes(passed=1)
+    (run,) = project.runs
+    (name,) = {event["name"] for event in run.journal.events() if event.get("kind") == "instance"}
+    project.cloud.put("instance", name=name, status="ACTIVE")
+
+    result = project.run("-m", "mysql")
+
+    result.stdout.fnmatch_lines([f"*clean-up after run {run.id}*"])
+    assert theirs <= instances(project)
+    assert name not in {each.name for each in project.cloud.all("instance")}
 
 
 @pytest.mark.parametrize("args", [(), ("-n2",)], ids=["alone", "with-workers"])

@@ -6,7 +6,7 @@ import pytest
 from filelock import Timeout
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness.run import SECRET, Run, begun_at, dead_runs, forget_old_runs, run_of
+from trove.tests.harness.run import SECRET, Run, begun_at, ended_runs, forget_old_runs, run_of
 
 
 @pytest.fixture
@@ -125,26 +125,18 @@ def test_once_forgets_an_interruption(run):
     assert run.once("it", lambda: {"id": 1}) == {"id": 1}
 
 
-def test_a_dead_run_is_found_by_what_it_left(run):
+def test_a_run_has_ended_when_its_process_has(run):
     lock = run.own()
-    run.journal.creating("instance", "left")
-    assert list(dead_runs()) == []
+    assert list(ended_runs()) == []
 
     lock.release()
-    assert [dead.id for dead in dead_runs()] == [run.id]
+    assert [ended.id for ended in ended_runs()] == [run.id]
 
 
-def test_a_dead_run_in_somebodys_hands_is_nobody_elses(run):
+def test_an_ended_run_in_somebodys_hands_is_nobody_elses(run):
     run.own().release()
-    run.journal.creating("instance", "left")
-    for _ in dead_runs():
-        assert list(dead_runs()) == []
-
-
-def test_a_run_that_cleaned_up_is_not_dead(run):
-    run.own().release()
-    run.journal.closed(run.journal.creating("instance", "gone"))
-    assert list(dead_runs()) == []
+    for _ in ended_runs():
+        assert list(ended_runs()) == []
 
 
 def test_what_was_made_is_found_by_its_kind(run):
