@@ -357,6 +357,15 @@ class TestConfiguration:
         known = {option.variable for option in OPTIONS} | {"TROVE_SCENARIO_HOME"}
         assert {name for name in exported if name.startswith("TROVE_")} <= known
 
+    def test_of_the_tests_name_the_key_of_guests_where_trove_has_made_one(self, devstack):
+        key = devstack.home.parent / "id_rsa"
+        text = f"{LOCAL_CONF}TROVE_SCENARIO_GUEST_KEY={key}\n"
+        stacked(devstack.stack(text))
+        assert "TROVE_SCENARIO_GUEST_KEY" not in devstack.sourced()
+        key.touch()
+        stacked(devstack.stack(text))
+        assert devstack.sourced()["TROVE_SCENARIO_GUEST_KEY"] == str(key)
+
     def test_ends_with_the_command_that_runs_the_tests(self, devstack):
         done = stacked(devstack.stack(f"{LOCAL_CONF}TROVE_DATASTORES=postgresql:17\n"))
         tree = devstack.venv.parent / "trove-scenario"
@@ -567,7 +576,7 @@ def defaults() -> dict[str, str]:
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=PLUGIN,
-        env={"PATH": os.environ["PATH"]},
+        env={"PATH": os.environ["PATH"], "HOME": "$HOME"},
         capture_output=True,
         text=True,
         check=True,
