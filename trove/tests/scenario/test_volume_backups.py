@@ -70,12 +70,10 @@ def test_a_deleted_volume_backup_leaves_no_snapshot(shared_instance, backups, ad
     backup.wait_until_erased(admin_cloud)
 
 
-@pytest.mark.server_bug("volume_backups_may_leave_a_read_lock", strict=False)
 def test_an_instance_restored_from_a_volume_has_the_rows_of_then(restored_volume):
     restored_volume.workload.verify(restored_volume.instance, exactly=restored_volume.rows)
 
 
-@pytest.mark.server_bug("volume_backups_may_leave_a_read_lock", strict=False)
 def test_users_log_in_to_an_instance_restored_from_a_volume(restored_volume):
     assert restored_volume.reader.user in restored_volume.instance.users()
     assert restored_volume.instance.accepts(restored_volume.reader)
