@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from typing import Any
 
@@ -102,11 +103,15 @@ def sweep_after_ended_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but
         timeouts: how long deleting may take.
         but: id of a run to leave alone.
     """
-    there = {instance.name: instance.id for instance in every(user.trove.instances.list)}
+
+    @cache
+    def there() -> dict[str, str]:
+        return {instance.name: instance.id for instance in every(user.trove.instances.list)}
+
     for run in ended_runs():
         if run.id == but or run.journal.facts().get("identity") != user.identity:
             continue
-        run.journal.reopen("instance", there)
+        run.journal.reopen("instance", there())
         if run.journal.open_entries():
             with progress.step(f"clean-up after run {run.id}"):
                 for problem in sweep(run.journal, user, admin, timeouts):

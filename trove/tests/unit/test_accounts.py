@@ -33,7 +33,7 @@ def test_a_project_with_a_member_is_made_and_swept(admin, run):
 
 def test_an_administrator_who_may_not_is_told(admin, run):
     def refuse(**_):
-        raise sdk_errors.ForbiddenException("not allowed")
+        raise sdk_errors.ForbiddenException("not allowed", http_status=403)
 
     admin.accounts.create_project = refuse
     with pytest.raises(accounts.NoAccountError, match="can't create a second project"):
