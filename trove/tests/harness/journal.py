@@ -7,7 +7,7 @@ that it survives the run's sudden death. Several processes may write to it.
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -112,22 +112,10 @@ class Journal:
         last = {line["name"]: line for line in self.events() if line["event"] != "run"}
         return {name for name, line in last.items() if line.get("why") == KEPT}
 
-    def reopen(self, kind: str, there: Mapping[str, str]) -> None:
-        """Take up again what was deleted and is there nevertheless.
-
-        Args:
-            kind: of the resources.
-            there: ids of all that there are now, by their names.
-        """
-        deleted = {}
-        for line in self.events():
-            if line["event"] == "closed" and line["kind"] == kind:
-                deleted[line["name"]] = line["why"] == DELETED
-            elif line["event"] == "creating":
-                deleted.pop(line["name"], None)
-        for name, was_deleted in deleted.items():
-            if was_deleted and name in there:
-                self.created(self.creating(kind, name), there[name])
+    def deleted(self, kind: str) -> set[str]:
+        """Return the names of the resources of a kind that were deleted."""
+        last = {line["name"]: line for line in self.events() if line.get("kind") == kind}
+        return {name for name, line in last.items() if line.get("why") == DELETED}
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield what is written down, each with its time in seconds since 1970 as ``at``."""

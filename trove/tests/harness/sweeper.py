@@ -111,7 +111,9 @@ def sweep_after_ended_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but
     for run in ended_runs():
         if run.id == but or run.journal.facts().get("identity") != user.identity:
             continue
-        run.journal.reopen("instance", there())
+        for name in run.journal.deleted("instance"):
+            if name in there():
+                run.journal.created(run.journal.creating("instance", name), there()[name])
         if run.journal.open_entries():
             with progress.step(f"clean-up after run {run.id}"):
                 for problem in sweep(run.journal, user, admin, timeouts):

@@ -59,17 +59,14 @@ def test_a_torn_last_line_costs_only_itself(journal):
     assert [entry.name for entry in journal.open_entries()] == ["whole", "next"]
 
 
-def test_what_was_deleted_and_is_there_is_taken_up_again(journal):
-    there = {"back": "1", "kept": "2", "open": "3", "foreign": "4"}
-    for name in ("back", "gone", "open"):
+def test_it_knows_what_was_deleted(journal):
+    for name in ("gone", "open"):
         journal.closed(journal.creating("instance", name))
     journal.closed(journal.creating("instance", "kept"), "kept")
+    journal.closed(journal.creating("image", "another"))
     journal.creating("instance", "open")
 
-    journal.reopen("instance", there)
-
-    again = {entry.name: entry.id for entry in journal.open_entries()}
-    assert again == {"open": None, "back": "1"}
+    assert journal.deleted("instance") == {"gone"}
 
 
 class Answer(Exception):
