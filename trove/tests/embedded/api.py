@@ -48,10 +48,13 @@ def ailments(since: float) -> list[str]:
     """Return which services of the embedded cloud don't run, or had to be started again.
 
     Args:
-        since: seconds since the epoch; who has run since before then was not started again.
+        since: seconds since the epoch; who has run since before then, or since the cloud
+            was started, was not started again.
     """
+    cloud = Cloud()
     try:
-        processes = Supervisor(Cloud().supervisor).processes()
+        since = max(since, cloud.complete_since)
+        processes = Supervisor(cloud.supervisor).processes()
     except OSError:
         return ["the embedded cloud is down"]
     return [

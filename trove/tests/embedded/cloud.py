@@ -148,6 +148,10 @@ class Cloud:
         return self.folder / "tls" / "authority.pem"
 
     @property
+    def _ready(self) -> Path:
+        return self.folder / "ready.json"
+
+    @property
     def guest_key(self) -> Path:
         """The private key that opens its guests."""
         return self.folder / "guest-key"
@@ -182,9 +186,18 @@ class Cloud:
     def settings(self) -> Settings | None:
         """What this cloud was started with; None unless its start was completed."""
         try:
-            return Settings.load((self.folder / "ready.json").read_text())
+            return Settings.load(self._ready.read_text())
         except (OSError, ValueError, TypeError, KeyError):
             return None
+
+    @property
+    def complete_since(self) -> float:
+        """When its start was completed, in seconds since the epoch.
+
+        Raises:
+            FileNotFoundError: it was not.
+        """
+        return self._ready.stat().st_mtime
 
     def require_up(self) -> tuple[psutil.Process, Settings]:
         """Return its first process, and what it was started with.
@@ -199,13 +212,13 @@ class Cloud:
 
     def mark_ready(self, settings: Settings) -> None:
         """Note that the cloud's start was completed."""
-        part = self.folder / "ready.json.part"
+        part = self._ready.with_suffix(".part")
         part.write_text(json.dumps(asdict(settings)))
-        part.replace(self.folder / "ready.json")
+        part.replace(self._ready)
 
     def unmark_ready(self) -> None:
         """Note that the cloud is not complete, or no longer."""
-        (self.folder / "ready.json").unlink(missing_ok=True)
+        self._ready.unlink(missing_ok=True)
 
     def make_folders(self, slot: int = 0) -> None:
         """Create the empty folders of a new cloud, readable by its owner alone.

@@ -99,7 +99,9 @@ class ReplicationGroup:
         wanted = workload.acknowledged()
         for replica in self.replicas:
             wait_for(
-                lambda replica=replica: wanted <= workload.numbers(replica),
+                lambda replica=replica: (
+                    workload.is_on(replica) and wanted <= workload.numbers(replica)
+                ),
                 f"{replica.name} serves {len(wanted)} rows",
                 self._timeouts.lag,
                 interval=0.2,

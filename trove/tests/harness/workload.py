@@ -145,6 +145,15 @@ class Workload:
                     f"{_some(numbers)}; there must be {len(must)}, to {max(must, default=0)}."
                 )
 
+    def is_on(self, instance: Instance) -> bool:
+        """Tell whether an instance has the table at all: a replica may lag behind its creation.
+
+        Asked for rows it doesn't have, the database would tell of an error in its log.
+        """
+        known = "SELECT COUNT(*) FROM information_schema.tables WHERE table_name = %s"
+        login, database = self.instance.login, self.instance.database
+        return bool(instance.sql(login, known, self.table, database=database))
+
     def numbers(self, on: Instance | None = None) -> frozenset[int]:
         """Return the numbers of the rows that are there, all of them whole.
 

@@ -40,6 +40,10 @@ class Database:
     def rows(self, _statement):
         return list(self.table.values())
 
+    def sql(self, _login, statement, table, *, database):
+        assert (statement.count("%s"), database) == (1, self.database)
+        return int(table == "workload")
+
 
 @pytest.fixture
 def database():
@@ -49,6 +53,11 @@ def database():
 @pytest.fixture
 def workload(database):
     return Workload(database)
+
+
+def test_a_table_is_looked_for_by_its_name(database, workload):
+    assert workload.is_on(database)
+    assert not Workload(database, "another").is_on(database)
 
 
 def test_what_was_written_is_there(workload):
