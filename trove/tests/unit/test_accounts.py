@@ -1,4 +1,5 @@
 import pytest
+import requests
 from openstack import exceptions as sdk_errors
 
 from trove.tests.harness import accounts, sweeper
@@ -33,7 +34,9 @@ def test_a_project_with_a_member_is_made_and_swept(admin, run):
 
 def test_an_administrator_who_may_not_is_told(admin, run):
     def refuse(**_):
-        raise sdk_errors.ForbiddenException("not allowed", http_status=403)
+        answer = requests.Response()
+        answer.status_code = 403
+        raise sdk_errors.ForbiddenException("not allowed", response=answer)
 
     admin.accounts.create_project = refuse
     with pytest.raises(accounts.NoAccountError, match="can't create a second project"):
