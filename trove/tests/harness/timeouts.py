@@ -40,7 +40,8 @@ class Timeouts:
     restart: float = 300
     resize: float = 900
     failover: float = 600
-    lag: float = 60
+    # One that has called a dead source calls again after 64 seconds, as Linux does.
+    lag: float = 120
     report: float = 150
     unheard: float = 180
     backup: float = 300
