@@ -40,8 +40,7 @@ class Timeouts:
     restart: float = 300
     resize: float = 900
     failover: float = 600
-    # One that has called a dead source calls again after 64 seconds, as Linux does.
-    lag: float = 120
+    lag: float = 60
     report: float = 150
     unheard: float = 180
     backup: float = 300
