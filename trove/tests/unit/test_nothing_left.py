@@ -168,8 +168,18 @@ def test_when_its_reaper_is_killed_too_the_next_run_cleans_up(project, theirs, s
     result = project.run("-m", "mysql", "test_next.py")
 
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines([f"*clean-up after run {run.id}*"])
+    result.stdout.fnmatch_lines([f"*clean-up after run {run.id} ..."])
     assert instances(project) == theirs
+
+
+def test_a_run_that_cleaned_up_is_not_swept_after(project):
+    project.pytester.makepyfile("def test_it(fresh_instance): pass")
+    project.run("-m", "mysql").assert_outcomes(passed=1)
+
+    result = project.run("-m", "mysql")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*clean-up after run*")
 
 
 def test_what_trove_brings_back_goes_with_the_next_run(project, theirs):
@@ -181,7 +191,7 @@ def test_what_trove_brings_back_goes_with_the_next_run(project, theirs):
 
     result = project.run("-m", "mysql")
 
-    result.stdout.fnmatch_lines([f"*clean-up after run {run.id}*"])
+    result.stdout.fnmatch_lines([f"*clean-up after run {run.id} ..."])
     assert theirs <= instances(project)
     assert name not in {each.name for each in project.cloud.all("instance")}
 
