@@ -70,10 +70,10 @@ class ReplicationGroup:
         self._settle(_heir(survivors), survivors)
         return dead
 
-    def revive(self, admin: Cloud) -> None:
+    def revive(self, admin: Cloud, workload: Workload) -> None:
         """Switch the server of a dead source on again, as if nothing had been asked of Trove.
 
-        Returns once all are healthy and replicate from it.
+        Returns once all are healthy and the replicas serve what a workload writes to it.
         """
         admin.compute.start_server(self.source.server_id(admin))
         for member in self.members:
@@ -82,6 +82,11 @@ class ReplicationGroup:
         for member in self.members:
             member.wait_until(HEALTHY, self._timeouts.failover, hold=HELD)
         self._settle(self.source, self.members)
+        # They call a dead source less and less often. Started anew they call at once.
+        for replica in self.replicas:
+            replica.restart()
+        workload.write(1)
+        self.wait_until_served(workload)
 
     def detach(self, replica: Instance) -> None:
         """Make a replica an instance of its own; wait until it is healthy so."""
@@ -89,8 +94,12 @@ class ReplicationGroup:
         self.replicas.remove(replica)
         self._wait(lambda: _source_of(replica) is None, replica, "is no replica")
 
-    def wait_until_served(self, workload: Workload) -> None:
+    def wait_until_served(self, workload: Workload, within: float | None = None) -> None:
         """Wait until every replica has all that a workload has had acknowledged.
+
+        Args:
+            workload: wrote to the source.
+            within: seconds; by default what replicas may lag behind.
 
         Raises:
             WaitTimeoutError: one lags behind for too long.
@@ -103,7 +112,7 @@ class ReplicationGroup:
                     workload.is_on(replica) and wanted <= workload.numbers(replica)
                 ),
                 f"{replica.name} serves {len(wanted)} rows",
-                self._timeouts.lag,
+                within or self._timeouts.lag,
                 interval=0.2,
             )
 

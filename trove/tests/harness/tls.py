@@ -281,6 +281,10 @@ class InstanceTls:
             if mode != BUILTIN and self.can_end:
                 self._do("ssl_disable")
             self._restart()
+        self.delete_secrets()
+
+    def delete_secrets(self) -> None:
+        """Delete what Barbican keeps of it; the servers have it by then."""
         for secret in self._secrets:
             vault.delete(self.instance.cloud, secret.id)
             self._run.journal.closed(secret)
