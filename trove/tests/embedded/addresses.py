@@ -10,6 +10,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 RANGE = IPv4Network("198.18.0.0/15")
 _PREFIX = 20
+DNS_PORT = 53
+# What the clouds' own name servers call the APIs' address; the domain is nobody's (RFC 6761).
+API_NAME = "api.trove.test"
 SLOTS = 1 << (_PREFIX - RANGE.prefixlen)
 
 
@@ -38,7 +41,7 @@ class Addresses:
 
     @property
     def api(self) -> IPv4Address:
-        """The cloud's end of that link, where every API answers."""
+        """The cloud's end of that link, where every API answers, and the name server."""
         return self._subnet(0)[2]
 
     @property

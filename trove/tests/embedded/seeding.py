@@ -127,7 +127,7 @@ class Seeding:
         """Create the network of guest agents, with the controller's own port in it.
 
         Its subnet has no gateway, so a guest's default route leads to its tenant. To
-        the cloud's APIs a guest is sent through the controller.
+        the cloud's APIs and its name server a guest is sent through the controller.
         """
         net, network = self._cloud.net, self._admin.network
         project = self._admin.identity.find_project("service").id
@@ -139,6 +139,7 @@ class Seeding:
             ip_version=4,
             cidr=str(net.management),
             gateway_ip=None,
+            dns_nameservers=[str(net.api)],
             host_routes=[{"destination": f"{net.api}/32", "nexthop": str(net.controller)}],
             allocation_pools=[{"start": str(net.management[10]), "end": str(net.management[250])}],
         )

@@ -17,6 +17,7 @@ from openstack.network.v2.port import Port
 
 from trove.tests.common.commands import run
 from trove.tests.embedded import lifecycle
+from trove.tests.embedded.addresses import DNS_PORT
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.init import HOST_NAME
@@ -197,6 +198,10 @@ def test_an_agent_reaches_what_backups_and_logs_need(cloud, agent_leg, service):
 
 def test_an_agent_reaches_its_message_queue(cloud, agent_leg):
     assert agent_leg.connect(cloud.net.controller, RABBITMQ) == REACHED
+
+
+def test_an_agent_reaches_the_name_server(cloud, agent_leg):
+    assert agent_leg.connect(cloud.net.api, DNS_PORT) == REACHED
 
 
 @pytest.mark.parametrize("service", ["neutron", "cinder"])

@@ -11,7 +11,7 @@ from trove.tests.harness.replication import ReplicationGroup, kill
 from trove.tests.harness.run import Run
 from trove.tests.harness.sql import ReadOnlyError
 from trove.tests.harness.tls import Authority, InstanceTls
-from trove.tests.harness.waiting import wait_for
+from trove.tests.harness.waiting import WaitTimeoutError, wait_for
 from trove.tests.harness.workload import Workload
 
 pytestmark = pytest.mark.replication
@@ -49,32 +49,38 @@ def group(new_group, groups) -> ReplicationGroup:
 
 
 @pytest.fixture
-def last_group(group, groups) -> ReplicationGroup:
-    """The group, for a test that leaves it as no other could use it."""
-    groups.clear()
-    return group
-
-
-@pytest.fixture
-def mortal_group(last_group, groups, workload, admin_cloud) -> Iterator[ReplicationGroup]:
+def mortal_group(group, groups, workload, admin_cloud) -> Iterator[ReplicationGroup]:
     """The group, whose source may die: a dead one that Trove doesn't eject is revived."""
-    source = last_group.source
-    yield last_group
-    if last_group.source is source:
-        last_group.revive(admin_cloud, workload)
+    source = group.source
+    groups.clear()  # if it can't be helped up, it is nobody else's
+    yield group
+    if group.source is source:
+        group.revive(admin_cloud, workload)
     else:
         source.delete(admin_cloud)
-    groups.append(last_group)
+    groups.append(group)
 
 
 @pytest.fixture
 def group_tls(
-    key_manager: None, last_group: ReplicationGroup, authority: Authority, run: Run
+    key_manager: None,
+    group: ReplicationGroup,
+    groups: list[ReplicationGroup],
+    workload: Workload,
+    authority: Authority,
+    run: Run,
 ) -> Iterator[InstanceTls]:
-    """TLS of a group's source, which its replicas share."""
-    tls = InstanceTls(last_group.source, authority, run, last_group.replicas)
+    """TLS of the group's source, which its replicas share; it ends with the test if it can."""
+    tls = InstanceTls(group.source, authority, run, group.replicas)
+    groups.clear()
     yield tls
-    tls.delete_secrets()
+    tls.restore()
+    try:
+        group.wait_until_served(workload, within=group.source.timeouts.connect)
+    except WaitTimeoutError:
+        # What the source doesn't let in any more another one does.
+        group.promote(group.replicas[0])
+    groups.append(group)
 
 
 @pytest.fixture
@@ -213,20 +219,6 @@ def test_a_dead_source_is_ejected_and_nothing_is_lost(workload, mortal_group, ad
     workload.verify(mortal_group.source)
 
 
-def test_a_detached_replica_is_on_its_own(group, workload, admin_cloud):
-    workload.write(20)
-    group.wait_until_served(workload)
-    replica = group.replicas[-1]
-
-    group.detach(replica)
-
-    assert "replica_of" not in replica.show()
-    assert replica.id not in [each["id"] for each in group.source.show().get("replicas", [])]
-    workload.write(5, on=replica)
-    workload.verify(replica)
-    replica.delete(admin_cloud)
-
-
 @pytest.mark.tls
 def test_a_replica_has_no_tls_of_its_own(replica_tls):
     with pytest.raises(BadRequest, match="Unable to modify ssl on the replica"):
@@ -247,8 +239,21 @@ def test_replicas_have_the_certificate_of_their_source(group, group_tls, workloa
     workload.write(20)
     group.wait_until_served(workload)
 
-    for replica in group.replicas:
-        replica.restart()
+    group.replicas[-1].restart()
     workload.write(20)
-    # Each has had to call the source anew.
+    # It has had to call the source anew.
     group.wait_until_served(workload, within=group.source.timeouts.connect)
+
+
+def test_a_detached_replica_is_on_its_own(group, workload, admin_cloud):
+    workload.write(20)
+    group.wait_until_served(workload)
+    replica = group.replicas[-1]
+
+    group.detach(replica)
+
+    assert "replica_of" not in replica.show()
+    assert replica.id not in [each["id"] for each in group.source.show().get("replicas", [])]
+    workload.write(5, on=replica)
+    workload.verify(replica)
+    replica.delete(admin_cloud)

@@ -1,6 +1,6 @@
 """What all services stand on: disks, database, message queue, libvirt."""
 
-from trove.tests.embedded import probes
+from trove.tests.embedded import addresses, probes
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.services.builders import DATABASE_SOCKET
@@ -68,6 +68,17 @@ def units(cloud: Cloud) -> list[Unit]:
             name="tls-proxy",
             command=("/usr/sbin/haproxy", "-db", "-f", "/etc/haproxy/haproxy.cfg"),
             ready=probes.accepts_tcp(str(cloud.net.api), COMPONENTS["keystone"].port),
+        ),
+        Service(
+            name="name-server",
+            command=(
+                *("/usr/sbin/dnsmasq", "--conf-file=/dev/null", "--keep-in-foreground"),
+                *("--user=root", "--pid-file=", f"--listen-address={cloud.net.api}"),
+                # Who asks for anything else learns at once that it does not exist.
+                *("--bind-interfaces", "--no-resolv", "--no-hosts", "--local=/#/"),
+                f"--host-record={addresses.API_NAME},{cloud.net.api}",
+            ),
+            ready=probes.accepts_tcp(str(cloud.net.api), addresses.DNS_PORT),
         ),
         Service(
             name="libvirtd",

@@ -1,6 +1,7 @@
 """Networks, and the controller's own leg in them."""
 
 from trove.tests.embedded import probes
+from trove.tests.embedded.addresses import DNS_PORT
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.components import COMPONENTS
 from trove.tests.embedded.configuration import MANAGEMENT_DEVICE
@@ -8,8 +9,8 @@ from trove.tests.embedded.seeding import Seeding
 from trove.tests.embedded.services import builders
 from trove.tests.embedded.units import Migration, Seed, Service, Task, Unit
 
-# What guest agents talk to: the message queue, and where backups and logs go.
-_FOR_GUESTS = (5672, COMPONENTS["keystone"].port, COMPONENTS["swift"].port)
+# What guest agents talk to: names, the message queue, and where backups and logs go.
+_FOR_GUESTS = (DNS_PORT, 5672, COMPONENTS["keystone"].port, COMPONENTS["swift"].port)
 
 
 def _firewall() -> list[tuple[str, ...]]:
@@ -21,6 +22,7 @@ def _firewall() -> list[tuple[str, ...]]:
         ("INPUT", "-i", "tap+", "-j", "DROP"),
         ("FORWARD", "-i", "tap+", "-j", "DROP"),
         ("INPUT", "-i", MANAGEMENT_DEVICE, *agents, "-j", "ACCEPT"),
+        ("INPUT", "-i", MANAGEMENT_DEVICE, "-p", "udp", "--dport", f"{DNS_PORT}", "-j", "ACCEPT"),
         ("INPUT", "-i", MANAGEMENT_DEVICE, *new, "-j", "REJECT"),
         ("INPUT", "-i", "br-ex", *new, "-j", "REJECT"),
         ("FORWARD", "-i", "br-ex", *new, "-j", "REJECT"),
