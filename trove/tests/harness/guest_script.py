@@ -15,8 +15,6 @@ import time
 from pathlib import Path
 
 DOCKER = "/run/docker.sock"
-# Where the name servers stand that are asked in the end; the first is resolved's, if it runs.
-NAME_SERVERS = ("/run/systemd/resolve/resolv.conf", "/etc/resolv.conf")
 
 
 def tell(**report):
@@ -36,15 +34,6 @@ def write_settings():
     for name, text in TASK["files"].items():  # noqa: F821
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(text)
-
-
-def see_names():
-    """Wait until the guest asks the name server that DHCP has named."""
-    asked = re.compile(rf"^nameserver {re.escape(TASK['name_server'])}$", re.MULTILINE)  # noqa: F821
-    files = [Path(name) for name in NAME_SERVERS]
-    while not any(file.exists() and asked.search(file.read_text()) for file in files):
-        time.sleep(0.5)
-    tell(stage="names")
 
 
 def see_agent():
@@ -108,10 +97,9 @@ def beside(work):
 
 
 def main():
-    """Have all done side by side, and the boot go on meanwhile."""
+    """Have both done side by side, and the boot go on meanwhile."""
     tell(stage="cloud-init")
     write_settings()
-    beside(see_names)
     beside(see_agent)
     beside(run_database)
 
