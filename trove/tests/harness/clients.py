@@ -21,7 +21,7 @@ from troveclient.v1.client import Client
 
 from trove.tests.common import paths
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import api_coverage, redaction
+from trove.tests.harness import api_coverage, changes, redaction
 
 REQUEST_TIMEOUT = 120  # seconds; a server that is silent for longer is down
 REQUESTS_REMEMBERED = 300
@@ -187,6 +187,7 @@ def connect(name: str, account: Account | None = None) -> Cloud:
             f"in region {region.get_region_name() or '(any)'}."
         )
     api_coverage.watch(session.session, endpoint)
+    changes.watch(session.session, endpoint)
     _check_answers(session.session, endpoint)
     cloud = Cloud(
         name=name,

@@ -1,9 +1,11 @@
 """What an instance that tests share has to be like again when one has used it."""
 
+from collections.abc import Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
 from trove.tests.common.errors import ScenarioError
+from trove.tests.harness.changes import ANYTHING, DATABASES, USERS
 from trove.tests.harness.instances import Instance
 from trove.tests.harness.paging import every
 
@@ -35,22 +37,38 @@ class Condition:
     replicas: frozenset[str]
 
     @classmethod
-    def of(cls, instance: Instance) -> "Condition":
-        """Return the condition that an instance is in."""
-        # Each answer takes its time, in the server and on the guest: they do it side by side.
+    def of(
+        cls,
+        instance: Instance,
+        last: "Condition | None" = None,
+        asked: Set[str] = frozenset({ANYTHING}),
+    ) -> "Condition":
+        """Return the condition that an instance is in.
+
+        Args:
+            instance: the instance.
+            last: the condition it was in before.
+            asked: what Trove has been asked to change since, by ``changes``. What nobody has
+                asked it to touch is as it was: each answer costs the cloud half a second.
+        """
+        lists = last is None or bool(asked)
+        root = last is None or bool(asked - {DATABASES, USERS})
+        # They take their time, in the server and on the guest, side by side.
         with ThreadPoolExecutor() as asking:
             showing = asking.submit(instance.show)
-            listing = asking.submit(every, instance.cloud.trove.users.list, instance.id)
-            databases = asking.submit(instance.databases)
-            root = asking.submit(lambda: instance.root_enabled)
-        shown, users = showing.result(), listing.result()
+            users = asking.submit(lambda: _users(instance) if lists else last.users)
+            databases = asking.submit(
+                lambda: frozenset(instance.databases()) if lists else last.databases
+            )
+            enabled = asking.submit(lambda: instance.root_enabled if root else last.root_enabled)
+        shown = showing.result()
         return cls(
             name=shown["name"],
             status=shown.get("operating_status") or shown["status"],
-            databases=frozenset(databases.result()),
-            users=frozenset(f"{user.name}@{getattr(user, 'host', '%')}" for user in users),
+            databases=databases.result(),
+            users=users.result(),
             configuration=(shown.get("configuration") or {}).get("id"),
-            root_enabled=root.result(),
+            root_enabled=enabled.result(),
             replicas=frozenset(replica["id"] for replica in shown.get("replicas", [])),
         )
 
@@ -65,3 +83,8 @@ class Condition:
 
 def _told(value: object) -> str:
     return ", ".join(sorted(value)) or "none" if isinstance(value, frozenset) else str(value)
+
+
+def _users(instance: Instance) -> frozenset[str]:
+    listed = every(instance.cloud.trove.users.list, instance.id)
+    return frozenset(f"{user.name}@{getattr(user, 'host', '%')}" for user in listed)

@@ -146,10 +146,12 @@ def test_only_a_test_that_passes_fails_by_what_it_has_spoilt(project, ends, outc
     project.pytester.makepyfile(
         f"""
         from types import SimpleNamespace
+        from trove.tests.harness import changes
 
         def test_it(shared_instance):
             left = [SimpleNamespace(name="left")]
             shared_instance.cloud.trove.databases.list = lambda _instance, **_page: left
+            changes.note(f"/v1.0/project/instances/{{shared_instance.id}}/databases")
             {ends}
         """
     )
