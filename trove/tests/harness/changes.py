@@ -1,4 +1,4 @@
-"""What this process asks Trove to change: for other changes nobody has to look."""
+"""What this process asks Trove to change of instances: for other changes nobody has to look."""
 
 import re
 from collections.abc import Iterator
@@ -10,9 +10,11 @@ import requests
 READING = frozenset({"GET", "HEAD"})
 # What of an instance has addresses of its own in Trove's API.
 DATABASES, USERS, ROOT = "databases", "users", "root"
-ANYTHING = "anything"
+# The instance itself: it is restarted, resized, rebuilt, deleted, or given a configuration.
+ALL = frozenset({DATABASES, USERS, ROOT})
 
-_PART = re.compile(rf"/instances/[^/]+/({DATABASES}|{USERS}|{ROOT})(?:/|$)")
+_INSTANCE = re.compile(r"/instances/[^/]+(?:/action)?$")
+_PART = re.compile(rf"/instances/[^/]+/({'|'.join(ALL)})(?:/|$)")
 _collecting: list[set[str]] = []
 
 
@@ -20,8 +22,9 @@ _collecting: list[set[str]] = []
 def asked() -> Iterator[set[str]]:
     """Collect what Trove is asked to change meanwhile, by whichever user of this process.
 
-    That is ``databases``, ``users`` or ``root`` of an instance, and ``anything`` else. Also
-    what is refused counts.
+    That is ``databases``, ``users`` or ``root`` of an instance, or all of them: whoever is
+    let in as root can change the others, and an instance that is restarted might lose them.
+    Also what is refused counts.
     """
     collected: set[str] = set()
     _collecting.append(collected)
@@ -49,6 +52,11 @@ def watch(session: requests.Session, endpoint: str) -> None:
 
 def note(path: str) -> None:
     """Take down that a change was asked for at a path of Trove's API."""
-    found = _PART.search(path.partition("?")[0])
+    path = path.partition("?")[0]
+    part = _PART.search(path)
+    if part and part[1] != ROOT:
+        parts = {part[1]}
+    else:
+        parts = ALL if part or _INSTANCE.search(path) else set()
     for collected in _collecting:
-        collected.add(found[1] if found else ANYTHING)
+        collected.update(parts)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness.changes import ANYTHING, DATABASES, USERS
+from trove.tests.harness.changes import ALL, DATABASES, ROOT, USERS
 from trove.tests.harness.instances import Instance
 from trove.tests.harness.paging import every
 
@@ -41,7 +41,7 @@ class Condition:
         cls,
         instance: Instance,
         last: "Condition | None" = None,
-        asked: Set[str] = frozenset({ANYTHING}),
+        asked: Set[str] = ALL,
     ) -> "Condition":
         """Return the condition that an instance is in.
 
@@ -51,16 +51,17 @@ class Condition:
             asked: what Trove has been asked to change since, by ``changes``. What nobody has
                 asked it to touch is as it was: each answer costs the cloud half a second.
         """
-        lists = last is None or bool(asked)
-        root = last is None or bool(asked - {DATABASES, USERS})
+        asked = ALL if last is None else asked
         # They take their time, in the server and on the guest, side by side.
         with ThreadPoolExecutor() as asking:
             showing = asking.submit(instance.show)
-            users = asking.submit(lambda: _users(instance) if lists else last.users)
+            users = asking.submit(lambda: _users(instance) if USERS in asked else last.users)
             databases = asking.submit(
-                lambda: frozenset(instance.databases()) if lists else last.databases
+                lambda: frozenset(instance.databases()) if DATABASES in asked else last.databases
             )
-            enabled = asking.submit(lambda: instance.root_enabled if root else last.root_enabled)
+            root = asking.submit(
+                lambda: instance.root_enabled if ROOT in asked else last.root_enabled
+            )
         shown = showing.result()
         return cls(
             name=shown["name"],
@@ -68,7 +69,7 @@ class Condition:
             databases=databases.result(),
             users=users.result(),
             configuration=(shown.get("configuration") or {}).get("id"),
-            root_enabled=enabled.result(),
+            root_enabled=root.result(),
             replicas=frozenset(replica["id"] for replica in shown.get("replicas", [])),
         )
 

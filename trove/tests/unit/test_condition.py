@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from trove.tests.harness import changes
-from trove.tests.harness.changes import ANYTHING, DATABASES, ROOT, USERS
+from trove.tests.harness.changes import ALL, DATABASES, ROOT, USERS
 from trove.tests.harness.condition import Condition
 
 ENDPOINT = "https://fake:8779/v1.0/project"
@@ -50,10 +50,9 @@ LAST = Condition(
     ("asked", "looked_at"),
     [
         (set(), {"show"}),
-        ({DATABASES}, {"show", DATABASES, USERS}),
-        ({USERS}, {"show", DATABASES, USERS}),
-        ({ROOT}, {"show", DATABASES, USERS, ROOT}),
-        ({ANYTHING, USERS}, {"show", DATABASES, USERS, ROOT}),
+        ({DATABASES}, {"show", DATABASES}),
+        ({USERS}, {"show", USERS}),
+        (ALL, {"show", DATABASES, USERS, ROOT}),
     ],
 )
 def test_what_may_have_changed_is_looked_at(asked, looked_at):
@@ -91,11 +90,15 @@ def answered(method: str, url: str) -> None:
         ("POST", "/instances/42/users", {USERS}),
         ("PUT", "/instances/42/users/reader/databases?x=/instances/4/root", {USERS}),
         ("DELETE", "/instances/42/databases/library", {DATABASES}),
-        ("POST", "/instances/42/root", {ROOT}),
-        ("POST", "/instances/42/rootless", {ANYTHING}),
-        ("POST", "/instances/42/action", {ANYTHING}),
-        ("POST", "/instances", {ANYTHING}),
-        ("DELETE", "/configurations/42", {ANYTHING}),
+        ("POST", "/instances/42/root", ALL),
+        ("POST", "/instances/42/action", ALL),
+        ("POST", "/mgmt/instances/42/action", ALL),
+        ("PUT", "/instances/42", ALL),
+        ("DELETE", "/instances/42?force=1", ALL),
+        ("POST", "/instances/42/rootless", set()),
+        ("POST", "/instances/42/log", set()),
+        ("POST", "/instances", set()),
+        ("DELETE", "/configurations/42", set()),
     ],
 )
 def test_a_request_asks_for_a_change_of(method, path, found):
@@ -117,6 +120,6 @@ def test_whoever_collects_gets_all():
     with changes.asked() as outer:
         with changes.asked() as inner:
             changes.note("/v1.0/project/instances/42/users")
-        changes.note("/v1.0/project/backups")
+        changes.note("/v1.0/project/instances/42/databases")
 
-    assert (outer, inner) == ({USERS, ANYTHING}, {USERS})
+    assert (outer, inner) == ({USERS, DATABASES}, {USERS})
