@@ -65,7 +65,8 @@ def write_all(cloud: Cloud, settings: Settings, services: list[Service]) -> None
     for name, part in chosen.items():
         if part.wsgi:
             target = cloud.etc / "gunicorn" / f"{name}.py"
-            write("gunicorn/gunicorn.py", target, {"module": part.wsgi, "port": part.port})
+            facts = {"name": name, "module": part.wsgi, "port": part.port}
+            write("gunicorn/gunicorn.py", target, facts)
     databases = [name for part in chosen.values() for name in part.databases]
     write("mariadb/init.sql", cloud.etc / "mariadb.sql", {**context, "databases": databases})
     supervisor = {**context, "services": services}

@@ -6,7 +6,9 @@ import pytest
 from troveclient.exceptions import BadRequest, Forbidden
 
 from trove.tests.fixtures.instances import Lasting
-from trove.tests.harness.instances import HELD, InstanceFactory
+from trove.tests.fixtures.options import Settings
+from trove.tests.harness.clients import Cloud
+from trove.tests.harness.instances import HELD, InstanceFactory, delete_all
 from trove.tests.harness.replication import ReplicationGroup, kill
 from trove.tests.harness.run import Run
 from trove.tests.harness.sql import ReadOnlyError
@@ -35,9 +37,16 @@ def new_group(
 
 
 @pytest.fixture(scope="module")
-def groups(new_group: Callable[[], ReplicationGroup]) -> list[ReplicationGroup]:
+def groups(
+    new_group: Callable[[], ReplicationGroup], admin_cloud: Cloud, settings: Settings
+) -> Iterator[list[ReplicationGroup]]:
     """The group that tests share; a test that takes it apart takes it out."""
-    return [new_group()]
+    groups = [new_group()]
+    yield groups
+    if settings.keep == "never":
+        for group in groups:
+            delete_all(group.replicas, admin_cloud)
+            group.source.delete(admin_cloud)
 
 
 @pytest.fixture

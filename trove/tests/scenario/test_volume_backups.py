@@ -30,7 +30,7 @@ def _no_lock_left(request: pytest.FixtureRequest) -> Iterator[None]:
         instance.restart()
 
 
-def test_a_volume_backup_is_a_snapshot_listed_with_its_instance(
+def test_a_volume_backup_is_a_snapshot_that_goes_with_it(
     cloud, shared_instance, backups, admin_cloud
 ):
     backup = backups.create(shared_instance, storage_driver="cinder", description="a copy")
@@ -43,6 +43,10 @@ def test_a_volume_backup_is_a_snapshot_listed_with_its_instance(
     assert shown["locationRef"] == f"cinder://{backup.snapshots(admin_cloud)[0]}"
     of_instance = cloud.trove.instances.backups(shared_instance.id)
     assert [each.id for each in of_instance] == [backup.id]
+
+    backup.delete()
+
+    backup.wait_until_erased(admin_cloud)
 
 
 @pytest.mark.server_bug("volume_backups_may_leave_a_read_lock", strict=False)
@@ -59,15 +63,6 @@ def test_nothing_else_is_done_meanwhile(shared_instance, backups):
 
     with pytest.raises(UnprocessableEntity, match=r"\(instance status was BACKUP\)"):
         backups.request(shared_instance, storage_driver="cinder")
-
-
-def test_a_deleted_volume_backup_leaves_no_snapshot(shared_instance, backups, admin_cloud):
-    backup = backups.create(shared_instance, storage_driver="cinder")
-    assert backup.snapshots(admin_cloud)
-
-    backup.delete()
-
-    backup.wait_until_erased(admin_cloud)
 
 
 def test_an_instance_restored_from_a_volume_has_the_rows_of_then(restored_volume):
