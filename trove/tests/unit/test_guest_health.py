@@ -7,7 +7,7 @@ from openstack import exceptions as sdk_errors
 
 from trove.tests.fixtures.guest_health import EXPECTED
 from trove.tests.harness import guest_health
-from trove.tests.harness.guest_health import Consoles, ExpectedError
+from trove.tests.harness.guest_health import RECENT, Consoles, ExpectedError
 from trove.tests.harness.run import Run
 
 AGENT = (
@@ -30,7 +30,9 @@ def consoles(console, tmp_path):
 
     def make(*allowed):
         compute = SimpleNamespace(
-            get_server_console_output=lambda _: {"output": "\n".join(console)}
+            get_server_console_output=lambda _, length: {
+                "output": "\n".join(console[-length:] if length else console)
+            }
         )
         return Consoles(SimpleNamespace(compute=compute), allowed, Run("id", tmp_path))
 
@@ -56,6 +58,14 @@ def test_an_error_is_told_once(consoles, console, instance):
     looked_at.errors(instance)
     assert looked_at.errors(instance) == []
     console += [MYSQL]
+    assert looked_at.errors(instance) == [MYSQL]
+
+
+def test_nothing_is_missed_of_a_guest_that_has_told_much(consoles, console, instance):
+    looked_at = consoles()
+    console += [HARMLESS]
+    looked_at.errors(instance)
+    console += [MYSQL, *(f"{HARMLESS} {number}" for number in range(2 * RECENT))]
     assert looked_at.errors(instance) == [MYSQL]
 
 
@@ -96,7 +106,7 @@ def test_an_expected_error_is_passed_over(consoles, console, instance):
 def test_a_guest_without_console_tells_of_nothing(consoles, instance, error):
     looked_at = consoles()
 
-    def refuse(_):
+    def refuse(_, length):
         raise error("no console")
 
     looked_at._admin.compute.get_server_console_output = refuse
