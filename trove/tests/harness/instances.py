@@ -44,9 +44,10 @@ CONNECT_INTERVAL = 1.0  # seconds between two attempts
 # Seconds between two looks. An answer takes Trove a third of one, and questions to Nova and
 # Neutron, so that an instance is looked at less than once a second.
 LOOK_INTERVAL = 0.8
-# Looks in a row that must find an instance healthy after a change: a guest's reports come
-# every few seconds, and a look may still see one from before.
-HELD = 3
+# How an instance is found healthy after a change. At first a look may see a report from
+# before; no database is back sooner, and each look costs the cloud as much as half a second.
+SETTLING = 3.0  # seconds
+HELD = 2  # looks in a row
 NO_TASK = "No tasks for the instance."
 # No cloud has a volume of this many GiB, and Trove says so before it does anything.
 ABSURD_VOLUME_GB = 2**30
@@ -293,12 +294,15 @@ class Instance:
         with progress.step(f"instance {self.name}"):
             self.wait_until_healthy()
 
-    def wait_until_healthy(self, timeout: float | None = None, *, hold: int = 1) -> None:
+    def wait_until_healthy(
+        self, timeout: float | None = None, *, hold: int = 1, head_start: float = 0
+    ) -> None:
         """Wait until the instance is active and its database healthy.
 
         Args:
             timeout: seconds; by default what a new instance may take.
             hold: how many looks in a row must find it so.
+            head_start: seconds in which it can't be.
 
         Raises:
             FailedStateError: Trove gave it up; the text has the fault.
@@ -311,7 +315,20 @@ class Instance:
             interval=LOOK_INTERVAL,
             failing=FAILING,
             hold=hold,
+            head_start=head_start,
         )
+
+    def wait_until_settled(self, timeout: float) -> None:
+        """Wait until the instance is healthy again, of which something has been asked.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            FailedStateError: Trove gave it up; the text has the fault.
+            WaitTimeoutError: it took too long.
+        """
+        self.wait_until_healthy(timeout, hold=HELD, head_start=SETTLING)
 
     def wait_until(self, status: str, timeout: float | None = None, *, hold: int = 1) -> State:
         """Wait until its status is a certain one, and be it that of a failure.
@@ -415,12 +432,12 @@ class Instance:
     def restart(self) -> None:
         """Restart the database and wait until it is healthy again."""
         self.cloud.trove.instances.restart(self.id)
-        self.wait_until_healthy(self.timeouts.restart, hold=HELD)
+        self.wait_until_settled(self.timeouts.restart)
 
     def resize(self, flavor: str) -> None:
         """Give the instance another flavor, by its id, and wait until it is healthy again."""
         self.cloud.trove.instances.resize_instance(self.id, flavor)
-        self.wait_until_healthy(self.timeouts.resize, hold=HELD)
+        self.wait_until_settled(self.timeouts.resize)
 
     def grow(self, volume_gb: int) -> None:
         """Give the instance a larger data volume and wait until it is healthy again.
@@ -429,7 +446,7 @@ class Instance:
             volume_gb: its new size in GiB.
         """
         self.cloud.trove.instances.resize_volume(self.id, volume_gb)
-        self.wait_until_healthy(self.timeouts.resize, hold=HELD)
+        self.wait_until_settled(self.timeouts.resize)
 
     def upgrade(self, version: str, *, deprecated: bool = False) -> None:
         """Run the database in another version, and wait until it is healthy again.
@@ -445,7 +462,7 @@ class Instance:
             self.cloud.trove.client.put(
                 f"/instances/{self.id}", body={"instance": {"datastore_version": version}}
             )
-        self.wait_until_healthy(self.timeouts.restart, hold=HELD)
+        self.wait_until_settled(self.timeouts.restart)
 
     def rename(self, name: str) -> None:
         """Give the instance another name, in Trove."""

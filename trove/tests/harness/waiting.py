@@ -211,6 +211,7 @@ def wait_for(
     interval: float = 2.0,
     failing: Container[str] = (),
     hold: int = 1,
+    head_start: float = 0,
     ignoring: tuple[type[Exception], ...] = (),
     clock: Clock = time,
 ) -> T:
@@ -225,6 +226,7 @@ def wait_for(
         failing: names of states from which there is no way to the one waited
             for; seeing one ends the wait at once.
         hold: looks in a row that must find it before it counts.
+        head_start: seconds in which it can't come, and nobody looks.
         ignoring: errors that mean "not yet", beside those that are transient.
         clock: what to read the time from and to sleep on.
 
@@ -251,6 +253,7 @@ def wait_for(
     came = False
     _watches.append(watch)
     try:
+        clock.sleep(head_start)
         came = look_until_settled(watch.look_once)
     finally:
         _watches.remove(watch)

@@ -11,7 +11,6 @@ from troveclient.exceptions import (
 )
 
 from trove.tests.fixtures.applicability import Reason, skip
-from trove.tests.harness.instances import HELD
 from trove.tests.harness.paging import every
 from trove.tests.harness.workload import Workload
 
@@ -136,7 +135,7 @@ def test_the_database_is_back_after_a_reboot_of_its_server(admin_cloud, shared_i
     admin_cloud.trove.mgmt_instances.reboot(shared_instance.id)
 
     shared_instance.wait_for_action(admin_cloud, "reboot")
-    shared_instance.wait_until_healthy(shared_instance.timeouts.restart, hold=HELD)
+    shared_instance.wait_until_settled(shared_instance.timeouts.restart)
     workload.verify()
 
 
@@ -168,7 +167,7 @@ def test_a_migration_without_another_host_leaves_the_database_running(
     admin_cloud.trove.mgmt_instances.migrate(shared_instance.id, "no-such-host")
     shared_instance.wait_until_idle(admin_cloud)
 
-    shared_instance.wait_until_healthy(shared_instance.timeouts.restart, hold=HELD)
+    shared_instance.wait_until_settled(shared_instance.timeouts.restart)
     workload.verify()
 
 
@@ -181,7 +180,7 @@ def test_an_instance_is_migrated_to_another_host(admin_cloud, shared_instance):
     admin_cloud.trove.mgmt_instances.migrate(shared_instance.id)
     shared_instance.wait_until_idle(admin_cloud)
 
-    shared_instance.wait_until_healthy(shared_instance.timeouts.resize, hold=HELD)
+    shared_instance.wait_until_settled(shared_instance.timeouts.resize)
     assert admin_cloud.trove.mgmt_instances.show(shared_instance.id).server["host"] != before
 
 
@@ -204,5 +203,5 @@ def test_data_is_still_there_after_a_rebuild(admin_cloud, spare_instance, datast
 
         spare_instance.wait_for_action(admin_cloud, "rebuild")
         spare_instance.wait_until_idle(admin_cloud)
-        spare_instance.wait_until_healthy(spare_instance.timeouts.resize, hold=HELD)
+        spare_instance.wait_until_settled(spare_instance.timeouts.resize)
         workload.verify()

@@ -8,7 +8,7 @@ from troveclient.exceptions import BadRequest, Forbidden
 from trove.tests.fixtures.instances import Lasting
 from trove.tests.fixtures.options import Settings
 from trove.tests.harness.clients import Cloud
-from trove.tests.harness.instances import HELD, InstanceFactory, delete_all
+from trove.tests.harness.instances import InstanceFactory, delete_all
 from trove.tests.harness.replication import ReplicationGroup, kill
 from trove.tests.harness.run import Run
 from trove.tests.harness.sql import ReadOnlyError
@@ -199,7 +199,7 @@ def test_data_is_still_there_on_larger_volumes_of_source_and_replicas(
     # Trove has those of the replicas grow with it.
     group.source.grow(size)
     for replica in group.replicas:
-        replica.wait_until_healthy(replica.timeouts.resize, hold=HELD)
+        replica.wait_until_settled(replica.timeouts.resize)
 
     assert {member.show()["volume"]["size"] for member in group.members} == {size}
     workload.write(20)

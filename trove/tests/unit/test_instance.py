@@ -261,6 +261,7 @@ def test_changes_of_state_are_kept(factory, instance):
 )
 def test_it_has_grown_once_it_is_healthy_again(cloud, instance, monkeypatch, call, grow):
     monkeypatch.setattr(instances, "LOOK_INTERVAL", 0)
+    monkeypatch.setattr(instances, "SETTLING", 0)
     asked, states = [], ["RESIZE", *["ACTIVE"] * instances.HELD]
 
     def show(_id):

@@ -78,6 +78,12 @@ def test_what_is_waited_for_has_to_hold(clock):
     assert clock.now - begun == 3
 
 
+def test_nobody_looks_before_it_can_be_there(clock):
+    begun, seen = clock.now, []
+    wait_for(lambda: seen.append(clock.now) or True, "db", 60, head_start=3, clock=clock)
+    assert seen == [begun + 3]
+
+
 def test_an_error_breaks_what_has_held(clock):
     look = looks(ACTIVE, ConnectionError(), ACTIVE, ACTIVE)
     begun = clock.now
