@@ -10,10 +10,11 @@ from ipaddress import IPv4Address, IPv4Network
 
 RANGE = IPv4Network("198.18.0.0/15")
 _PREFIX = 20
+SLOTS = 1 << (_PREFIX - RANGE.prefixlen)
+
 DNS_PORT = 53
 # What the clouds' own name servers call the APIs' address; the domain is nobody's (RFC 6761).
 API_NAME = "api.trove.test"
-SLOTS = 1 << (_PREFIX - RANGE.prefixlen)
 
 
 @dataclass(frozen=True)

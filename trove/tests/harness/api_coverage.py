@@ -54,7 +54,7 @@ def watch(session: requests.Session, endpoint: str) -> None:
         session: of one user, who may also talk to other services with it.
         endpoint: Trove's address as the catalogue has it.
     """
-    address = _Address(endpoint)
+    address = Address(endpoint)
 
     def look(response: requests.Response, *_args: Any, **_kwargs: Any) -> None:
         if _record is None:
@@ -128,7 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(*(_callers(calls) if options.by_test else report(calls, runs)), sep="\n")
 
 
-class _Address:
+class Address:
     """Where a Trove is: tells its requests from all others."""
 
     def __init__(self, endpoint: str) -> None:

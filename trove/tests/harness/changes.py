@@ -7,7 +7,9 @@ from typing import Any
 
 import requests
 
-READING = frozenset({"GET", "HEAD"})
+from trove.tests.harness.api_coverage import Address
+
+_READING = frozenset({"GET", "HEAD"})
 # What of an instance has addresses of its own in Trove's API.
 DATABASES, USERS, ROOT = "databases", "users", "root"
 # The instance itself: it is restarted, resized, rebuilt, deleted, or given a configuration.
@@ -41,18 +43,19 @@ def watch(session: requests.Session, endpoint: str) -> None:
         session: of one user, who may also talk to other services with it.
         endpoint: Trove's address as the catalogue has it.
     """
+    address = Address(endpoint)
 
     def look(response: requests.Response, *_args: Any, **_kwargs: Any) -> None:
         request = response.request
-        if request.method not in READING and (request.url or "").startswith(endpoint):
-            note(request.path_url)
+        path = address.path(request.url or "")
+        if path and request.method not in _READING:
+            note(path)
 
     session.hooks["response"].append(look)
 
 
 def note(path: str) -> None:
     """Take down that a change was asked for at a path of Trove's API."""
-    path = path.partition("?")[0]
     part = _PART.search(path)
     if part and part[1] != ROOT:
         parts = {part[1]}

@@ -47,11 +47,10 @@ class Condition:
 
         Args:
             instance: the instance.
-            last: the condition it was in before.
+            last: the condition it was in before; not needed where all is asked.
             asked: what Trove has been asked to change since, by ``changes``. What nobody has
                 asked it to touch is as it was: each answer costs the cloud half a second.
         """
-        asked = ALL if last is None else asked
         # They take their time, in the server and on the guest, side by side.
         with ThreadPoolExecutor() as asking:
             showing = asking.submit(instance.show)

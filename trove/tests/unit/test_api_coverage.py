@@ -270,11 +270,11 @@ def test_requests_to_trove_are_counted_and_no_others(server, tmp_path, prefix):
     ],
 )
 def test_an_address_can_be_written_in_several_ways(endpoint, asked):
-    assert api_coverage._Address(endpoint).path(asked) == "/4242/limits"
+    assert api_coverage.Address(endpoint).path(asked) == "/4242/limits"
 
 
 def test_another_port_is_another_service():
-    address = api_coverage._Address("https://cloud:8779/v1.0/4242")
+    address = api_coverage.Address("https://cloud:8779/v1.0/4242")
     assert address.path("https://cloud:8774/v1.0/4242/limits") is None
     assert address.path("http://cloud:8779/v1.0/4242/limits") is None
 

@@ -1,4 +1,4 @@
-"""What all services stand on: disks, database, message queue, libvirt."""
+"""What all services stand on: disks, database, message queue, names, libvirt."""
 
 from trove.tests.embedded import addresses, probes
 from trove.tests.embedded.cloud import Cloud
