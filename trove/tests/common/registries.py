@@ -47,34 +47,46 @@ def uv_environment() -> dict[str, str]:
 def debian_mirrors() -> dict[str, str]:
     """Return this machine's Debian mirrors: ``main`` and, if any, ``security``.
 
-    The answer comes from apt itself (``apt-get indextargets``), whatever form
-    its sources have. Empty on a machine that is not Debian.
+    The answer comes from apt itself (``apt-get indextargets``), whatever form its sources
+    have. Whose a source is apt knows once its lists were downloaded; before, one that has
+    the name of this machine's release is taken for Debian's. Empty on a machine that is
+    not Debian.
     """
-    try:
-        targets = subprocess.run(
-            ["apt-get", "indextargets", "--format", "$(SITE)\t$(RELEASE)\t$(ORIGIN)\t$(LABEL)"],
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stdout
-    except FileNotFoundError:
+    if host_distribution()[0] != "debian":
         return {}
+    origins = dict(_index_targets("SITE", "ORIGIN"))
     mirrors: dict[str, str] = {}
-    for line in targets.splitlines():
-        site, _release, origin, label = (line.split("\t") + [""] * 4)[:4]
-        if origin != "Debian":
-            continue
-        mirrors.setdefault("security" if "Security" in label else "main", site)
+    for site, release in _index_targets("SITE", "RELEASE", options=("--no-release-info",)):
+        name, _, part = release.partition("-")
+        guess = "Debian" if name == _os_release().get("version_codename") else ""
+        if origins.get(site, guess) == "Debian":
+            mirrors.setdefault("security" if part == "security" else "main", site)
     return mirrors
 
 
-@cache
+def _index_targets(*fields: str, options: tuple[str, ...] = ()) -> list[list[str]]:
+    """Return those fields of each index that apt is set up for."""
+    wanted = "\t".join(f"$({field})" for field in fields)
+    listed = subprocess.run(
+        ["apt-get", "indextargets", *options, "--format", wanted],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    return [line.split("\t") for line in listed.splitlines()]
+
+
 def host_distribution() -> tuple[str, str]:
     """Return ``ID`` and ``VERSION_ID`` of /etc/os-release, empty where absent."""
+    fields = _os_release()
+    return fields.get("id", ""), fields.get("version_id", "")
+
+
+@cache
+def _os_release() -> dict[str, str]:
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string("[os]\n" + Path("/etc/os-release").read_text(encoding="utf-8"))
     except OSError:
-        return "", ""
-    fields = {key: re.sub(r'^"|"$', "", value) for key, value in parser["os"].items()}
-    return fields.get("id", ""), fields.get("version_id", "")
+        return {}
+    return {key: re.sub(r'^"|"$', "", value) for key, value in parser["os"].items()}
