@@ -40,10 +40,11 @@ _LEFT_OUT = (
     "./var/cache/*",
 )
 
-# Without a network, and with the same addresses in memory each time: what a recipe does
-# depends on its packages alone.
+# Without a network or anybody else's shared memory, and with the same addresses in memory
+# each time: what a recipe does depends on its packages alone.
 _INITIALISE = """
 mount --rbind /dev "$0/dev"
+mount -t tmpfs shm "$0/dev/shm"
 mount -t proc proc "$0/proc"
 exec unshare --net setarch --addr-no-randomize chroot "$0" /initialise
 """
