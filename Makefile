@@ -12,7 +12,7 @@ scenario-mysql: $(TOX)  ## all that Trove can do, with MySQL
 	$(TOX) run -e scenario-mysql
 
 test: $(TOX)  ## lint, unit tests, documentation, images that boot, each datastore's smoke tests, the cloud's own tests
-	$(TOX) run -e lint,unit,docs,image-mariadb,image-postgresql,smoke,embedded
+	$(TOX) run --result-json .tox/result.json -e lint,unit,docs,image-mariadb,image-postgresql,smoke,embedded
 
 down: ## end the embedded cloud
 	$(if $(TROVE_CLOUD),$(TROVE_CLOUD) down)

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 DOCKER = "/run/docker.sock"
+TOLD = []
 
 
 def tell(**report):
@@ -22,7 +23,8 @@ def tell(**report):
     started = int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19])
     uptime = float(Path("/proc/uptime").read_text().split()[0])
     report["seconds"] = round(uptime - started / os.sysconf("SC_CLK_TCK"), 1)
-    Path("/dev/console").write_text(f"\n{TASK['marker']} {json.dumps(report)}\n")  # noqa: F821
+    TOLD.append(f"\n{TASK['marker']} {json.dumps(report)}\n")  # noqa: F821
+    Path("/dev/console").write_text(TOLD[-1])
 
 
 def write_settings():
@@ -93,7 +95,10 @@ def beside(work):
         work()
     except Exception as error:
         tell(fault=f"{type(error).__name__}: {error}")
-    os._exit(0)
+    while True:
+        # The kernel may have written into a line, and then nobody can read it.
+        time.sleep(5)
+        Path("/dev/console").write_text("".join(TOLD))
 
 
 def main():
