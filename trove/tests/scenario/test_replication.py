@@ -1,14 +1,14 @@
 """Replicas: they serve what their source is given, and take its place."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from troveclient.exceptions import BadRequest, Forbidden
 
-from trove.tests.fixtures.instances import Lasting
+from trove.tests.fixtures.instances import HISTORY, LastingGroup
 from trove.tests.fixtures.options import Settings
 from trove.tests.harness.clients import Cloud
-from trove.tests.harness.instances import InstanceFactory, delete_all
+from trove.tests.harness.instances import delete_all
 from trove.tests.harness.replication import ReplicationGroup, kill
 from trove.tests.harness.run import Run
 from trove.tests.harness.sql import ReadOnlyError
@@ -20,28 +20,11 @@ pytestmark = pytest.mark.replication
 
 
 @pytest.fixture(scope="module")
-def new_group(
-    lasting_source: Lasting, instance_factory: InstanceFactory
-) -> Callable[[], ReplicationGroup]:
-    """Makes a source with two replicas, asked for in one call, all healthy."""
-
-    def make() -> ReplicationGroup:
-        source = lasting_source.take()
-        Workload(source, "history").write(20)
-        replicas = instance_factory.request_replicas(source, count=2)
-        for replica in replicas:
-            replica.wait_until_built()
-        return ReplicationGroup(source, replicas)
-
-    return make
-
-
-@pytest.fixture(scope="module")
 def groups(
-    new_group: Callable[[], ReplicationGroup], admin_cloud: Cloud, settings: Settings
+    lasting_group: LastingGroup, admin_cloud: Cloud, settings: Settings
 ) -> Iterator[list[ReplicationGroup]]:
     """The group that tests share; a test that takes it apart takes it out."""
-    groups = [new_group()]
+    groups = [lasting_group.take()]
     yield groups
     if settings.keep == "never":
         for group in groups:
@@ -50,10 +33,10 @@ def groups(
 
 
 @pytest.fixture
-def group(new_group, groups) -> ReplicationGroup:
+def group(lasting_group, groups) -> ReplicationGroup:
     """A source with replicas that other tests use, too; which is which may change."""
     if not (groups and groups[0].replicas):
-        groups[:] = [new_group()]
+        groups[:] = [lasting_group.take()]
     return groups[0]
 
 
@@ -126,7 +109,10 @@ def test_replicas_serve_rows_from_before_and_after_they_were_made(group, workloa
 
     for replica in group.replicas:
         workload.verify(replica)
-        assert replica.sql(replica.login, "SELECT COUNT(*) FROM history", database=replica.database)
+        rows = replica.sql(
+            replica.login, f"SELECT COUNT(*) FROM {HISTORY}", database=replica.database
+        )
+        assert rows
 
 
 def test_a_replica_takes_no_writes(group, workload):
