@@ -69,8 +69,8 @@ def _namespaces(controller):
     return {Path(f"/proc/{child.pid}/ns/pid").stat().st_ino for child in children}
 
 
-def _raise_devices(xml):
-    """Bring the host's ends of a container's network devices up.
+def _set_devices(xml, state):
+    """Bring the host's ends of a container's network devices ``up`` or ``down``.
 
     The switch cuts what TCP sends into packets of the device's size: larger ones than
     the guest takes are lost, and libvirt leaves a container's devices at 1500 bytes.
@@ -78,7 +78,7 @@ def _raise_devices(xml):
     for interface in ElementTree.fromstring(xml).iterfind("devices/interface"):
         device, mtu = interface.find("target").get("dev"), interface.find("mtu")
         size = () if mtu is None else ("mtu", mtu.get("size"))
-        processutils.execute("ip", "link", "set", device, *size, "up")
+        processutils.execute("ip", "link", "set", device, *size, state)
 
 
 def _drain_console(guest, log):
@@ -106,9 +106,13 @@ class ContainerDriver(libvirt.LibvirtDriver):
         """
 
         def start():
-            return super(ContainerDriver, self)._create_guest_with_network(
+            started = super(ContainerDriver, self)._create_guest_with_network(
                 context, xml, instance, network_info, *args, power_on=power_on, **kwargs
             )
+            if power_on:
+                # libvirt has brought them up, and a second later an agent is there.
+                _set_devices(xml, "down")
+            return started
 
         guest = start()
         for _ in range(STARTS_ANEW):
@@ -120,7 +124,7 @@ class ContainerDriver(libvirt.LibvirtDriver):
             guest = start()
         if power_on:
             _drain_console(guest, self._get_console_log_path(instance))
-            _raise_devices(xml)
+            _set_devices(xml, "up")
         return guest
 
     def _soft_reboot(self, instance):
