@@ -152,9 +152,11 @@ class Devstack:
 
     def trove_conf(self, section: str = "DEFAULT", name: str = "trove.conf") -> dict[str, str]:
         """Return the options of a section of a configuration file of Trove's."""
-        parser = configparser.RawConfigParser(default_section="")
-        parser.read(self.conf / name)
-        return dict(parser[section])
+        return _options(self.conf / name, section)
+
+    def nova_conf(self) -> dict[str, str]:
+        """Return nova's options."""
+        return _options(self._world / "nova.conf", "DEFAULT")
 
     def sourced(self) -> dict[str, str]:
         """Return what a shell exports that has sourced the tests' rc file."""
@@ -162,6 +164,12 @@ class Devstack:
         (self.venv / "bin" / "activate").touch()
         done = subprocess.run(["sh", "-c", script], env={}, capture_output=True, text=True)
         return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+def _options(file: Path, section: str) -> dict[str, str]:
+    parser = configparser.RawConfigParser(default_section="")
+    parser.read(file)
+    return dict(parser[section])
 
 
 def _lines(file: Path) -> list[str]:
@@ -333,6 +341,10 @@ class TestConfiguration:
         assert ours.items() <= devstack.trove_conf().items()
         stacked(devstack.stack(f"{LOCAL_CONF}TROVE_IMAGE_FORCE=True\n"))
         assert not ours.keys() & devstack.trove_conf().keys()
+
+    def test_of_nova_has_room_for_a_run_on_a_small_machine(self, devstack):
+        stacked(devstack.stack())
+        assert devstack.nova_conf()["cpu_allocation_ratio"] == "16"
 
     def test_of_trove_can_be_overridden(self, devstack):
         meta = "[[post-config|$TROVE_CONF]]\n[DEFAULT]\nmax_backups_per_tenant = 7\n"

@@ -68,6 +68,7 @@ fi
 SERVICE_PROJECT_NAME=service
 VIRTUALENV_CMD=virtualenv
 CLOUDS_YAML=/etc/openstack/clouds.yaml
+NOVA_CONF=$WORLD/nova.conf
 
 function install_package {
     echo "$PHASE install_package $*" >> "$WORLD/calls"
