@@ -33,6 +33,8 @@ _ABSENT = (
     sdk_errors.ForbiddenException,
     keystone_errors.EndpointNotFound,
     sdk_errors.NotSupported,
+    # What the SDK makes of an endpoint that is not in the catalogue.
+    sdk_errors.ServiceDisabledException,
 )
 
 

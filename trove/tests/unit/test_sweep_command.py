@@ -184,6 +184,21 @@ def test_what_is_left_of_a_deleted_instance_is_deleted_then(cloud, sweep, old):
     assert contents(cloud) == []
 
 
+def test_a_service_that_this_cloud_lacks_is_no_failure(cloud, sweep, old):
+    put(cloud, "instance", old)
+
+    def fail():
+        raise sdk_errors.ServiceDisabledException("Service 'key-manager' is disabled")
+
+    cloud.key_manager.secrets = fail
+
+    code, out = sweep("--yes")
+
+    assert code == 0
+    assert "not there, or not for these users to see:\n  secret: Service 'key-manager'" in out
+    assert out.endswith("1 of 1 deleted\n")
+
+
 def test_while_trove_lists_no_instances_nobody_takes_theirs_for_orphans(cloud, sweep, old):
     server(cloud, old)
 
