@@ -31,6 +31,7 @@ class Timeouts:
         change: what the API accepted to do on the guest has been done.
         login: a database that should take a login takes it.
         connect: one attempt at a connection.
+        test: the body of a test has ended, whatever that waits for.
     """
 
     upload: float = 300
@@ -47,6 +48,7 @@ class Timeouts:
     change: float = 60
     login: float = 60
     connect: float = 15
+    test: float = 1200
 
     def scaled(self, factor: float) -> "Timeouts":
         """Return these limits multiplied, for slower or faster clouds."""

@@ -42,6 +42,30 @@ def test_limits_suit_what_runs_the_guests(pytestconfig, hypervisor, factor):
     assert settings.timeouts(hypervisor) == Timeouts().scaled(factor)
 
 
+@pytest.mark.parametrize(
+    ("options", "passed", "failed"),
+    [
+        (["--timeout-scale=0.001"], 1, 1),
+        ([], 2, 0),
+        (["--timeout-scale=0.001", "--timeout=60"], 2, 0),
+    ],
+    ids=["scaled", "usual", "the_users"],
+)
+def test_the_limit_of_a_scenario_test_is_scaled_as_its_waits_are(project, options, passed, failed):
+    project.pytester.makepyfile(
+        """
+        import time
+
+        def test_that_takes_long(cloud, target): time.sleep(1.5)
+        def test_of_no_cloud(): time.sleep(1.5)
+        """
+    )
+
+    result = project.run("-m", "not mariadb and not postgresql", *options)
+
+    result.assert_outcomes(passed=passed, failed=failed)
+
+
 @pytest.mark.parametrize(("options", "factor"), [([], 1), (["--timeout-scale=3"], 3)])
 def test_a_journal_tells_the_limits_of_its_run(project, options, factor):
     project.pytester.makepyfile("def test_it(shared_instance): pass")
