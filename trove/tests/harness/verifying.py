@@ -60,7 +60,6 @@ def verify(
     timeout: float = TIMEOUT,
     logs: Path | None = None,
     accelerator: str | None = None,
-    stages: tuple[str, ...] = STAGES[:-1],
 ) -> Verified:
     """Boot an image, have it run its database, and talk to that from outside.
 
@@ -73,7 +72,6 @@ def verify(
         timeout: seconds from power-on to the last stage.
         logs: folder for the guest's console; by default the one for all logs.
         accelerator: ``kvm`` or ``tcg``; by default KVM where a probe guest runs on it.
-        stages: what the guest itself has to tell of before anybody talks SQL to it.
 
     Raises:
         ScenarioError: a stage was not reached; the text says which, and has the
@@ -92,7 +90,7 @@ def verify(
         port = _free_port()
         argv = command(image, accelerator, drive, {port: target.datastore.port})
         with _running(argv, image.name, folder, log) as guest:
-            guest.wait_for_stages(stages, timeout)
+            guest.wait_for_stages(timeout)
             _talk(guest, target, port, password, timeout)
     return Verified(guest.seconds, accelerator)
 
@@ -209,15 +207,15 @@ class _Guest:
     begun: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def wait_for_stages(self, stages: tuple[str, ...], timeout: float) -> None:
-        """Wait until the guest has told of all ``stages``, at most ``timeout`` from power-on."""
+    def wait_for_stages(self, timeout: float) -> None:
+        """Wait until the guest has told of all its stages, at most ``timeout`` from power-on."""
 
         def look() -> State:
             for report in reports_in(self.console.read_text(errors="replace")):
                 if fault := report.get("fault"):
                     return State("failed", False, fault)
                 self.reach(report["stage"])
-            missing = [stage for stage in stages if stage not in self.seconds]
+            missing = [stage for stage in STAGES[:-1] if stage not in self.seconds]
             return State(f"not yet {' and '.join(missing)}" if missing else "there", not missing)
 
         self.wait(look, timeout, interval=0.2)

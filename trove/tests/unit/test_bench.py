@@ -38,11 +38,11 @@ def test_a_measurement_that_fails_leaves_no_value():
 
 def test_an_emulated_guest_is_measured_with_and_without_tuning(monkeypatch):
     monkeypatch.setattr(images.images, "ensure_image", lambda _target, *, tuned: tuned)
-    took = {True: 50.0, False: 150.0}
+    took = {True: {"agent": 40.0, "container": 50.0}, False: {"agent": 150.0, "container": 90.0}}
     monkeypatch.setattr(
         images.verifying,
         "verify",
-        lambda image, *_, accelerator, **__: Verified({"container": took[image]}, accelerator),
+        lambda image, *_, accelerator, **__: Verified(took[image], accelerator),
     )
     figures = Figures()
 
