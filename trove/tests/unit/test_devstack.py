@@ -346,6 +346,10 @@ class TestConfiguration:
         stacked(devstack.stack())
         assert devstack.nova_conf()["cpu_allocation_ratio"] == "16"
 
+    def test_of_trove_lets_a_slow_guest_answer(self, devstack):
+        stacked(devstack.stack())
+        assert devstack.trove_conf()["agent_call_low_timeout"] == "60"
+
     def test_of_trove_can_be_overridden(self, devstack):
         meta = "[[post-config|$TROVE_CONF]]\n[DEFAULT]\nmax_backups_per_tenant = 7\n"
         stacked(devstack.stack(LOCAL_CONF + meta))
