@@ -216,6 +216,11 @@ class InstanceFactory:
         return Instance(self, entry, login, dumped["database"])
 
 
+def _fault_of(shown: dict[str, Any]) -> dict[str, Any]:
+    """Return what went wrong last with an instance; nothing if nothing has."""
+    return shown.get("fault") or {}
+
+
 class Instance:
     """One database instance.
 
@@ -308,10 +313,17 @@ class Instance:
             FailedStateError: Trove gave it up; the text has the fault.
             WaitTimeoutError: it took too long.
         """
+        self._wait_until_healthy(
+            self._look, timeout or self.timeouts.healthy, hold=hold, head_start=head_start
+        )
+
+    def _wait_until_healthy(
+        self, look: Callable[[], State], timeout: float, *, hold: int, head_start: float
+    ) -> None:
         wait_for(
-            self._look,
+            look,
             f"instance {self.name} is healthy",
-            timeout or self.timeouts.healthy,
+            timeout,
             interval=LOOK_INTERVAL,
             failing=FAILING,
             hold=hold,
@@ -329,6 +341,18 @@ class Instance:
             WaitTimeoutError: it took too long.
         """
         self.wait_until_healthy(timeout, hold=HELD, head_start=SETTLING)
+
+    def _wait_until_changed(self, timeout: float) -> None:
+        """Wait until the instance is healthy again that Trove changes, or Trove gives that up."""
+
+        def look() -> State:
+            shown = self.show()
+            state, fault = self._look(shown), _fault_of(shown)
+            # Trove notes a fault, and may leave the instance for ever as it was at that moment.
+            given_up = not state and fault and fault["created"] > shown["updated"]
+            return State("FAILED", False, state.fault) if given_up else state
+
+        self._wait_until_healthy(look, timeout, hold=HELD, head_start=SETTLING)
 
     def wait_until(self, status: str, timeout: float | None = None, *, hold: int = 1) -> State:
         """Wait until its status is a certain one, and be it that of a failure.
@@ -437,7 +461,7 @@ class Instance:
     def resize(self, flavor: str) -> None:
         """Give the instance another flavor, by its id, and wait until it is healthy again."""
         self.cloud.trove.instances.resize_instance(self.id, flavor)
-        self.wait_until_settled(self.timeouts.resize)
+        self._wait_until_changed(self.timeouts.resize)
 
     def grow(self, volume_gb: int) -> None:
         """Give the instance a larger data volume and wait until it is healthy again.
@@ -446,7 +470,7 @@ class Instance:
             volume_gb: its new size in GiB.
         """
         self.cloud.trove.instances.resize_volume(self.id, volume_gb)
-        self.wait_until_settled(self.timeouts.resize)
+        self._wait_until_changed(self.timeouts.resize)
 
     def upgrade(self, version: str, *, deprecated: bool = False) -> None:
         """Run the database in another version, and wait until it is healthy again.
@@ -462,7 +486,7 @@ class Instance:
             self.cloud.trove.client.put(
                 f"/instances/{self.id}", body={"instance": {"datastore_version": version}}
             )
-        self.wait_until_settled(self.timeouts.restart)
+        self._wait_until_changed(self.timeouts.restart)
 
     def rename(self, name: str) -> None:
         """Give the instance another name, in Trove."""
@@ -506,7 +530,7 @@ class Instance:
         status = shown["status"]
         # Older servers tell the database's health in the status itself.
         operating = shown.get("operating_status", HEALTHY)
-        fault = (shown.get("fault") or {}).get("message") or ""
+        fault = _fault_of(shown).get("message") or ""
         settled = status in RUNNING and operating == HEALTHY
         name = f"{status}/{operating}" if status in RUNNING and operating else status
         self._note(name)

@@ -137,6 +137,28 @@ def test_a_failed_instance_ends_the_wait_with_its_fault(instance):
         instance.wait_until_healthy()
 
 
+def test_a_change_that_trove_gives_up_ends_the_wait_with_its_fault(instance, monkeypatch):
+    fault = {"message": "Timeout trying to connect", "created": "2026-11-27T06:28:04"}
+    begun = {"status": "RESIZE", "updated": "2026-11-27T06:27:47", "fault": None}
+    looks = iter([begun, begun | {"fault": fault}])
+    monkeypatch.setattr(instances, "SETTLING", 0)
+    instance.show = lambda: next(looks)
+
+    with pytest.raises(FailedStateError, match="fault: Timeout trying to connect"):
+        instance._wait_until_changed(30)
+
+
+def test_the_fault_of_an_earlier_change_ends_no_wait(instance, monkeypatch):
+    fault = {"message": "Timeout trying to connect", "created": "2026-11-27T06:28:04"}
+    begun = {"status": "RESIZE", "updated": "2026-11-27T06:40:00", "fault": fault}
+    healthy = begun | {"status": "ACTIVE", "operating_status": "HEALTHY"}
+    looks = iter([begun, healthy, healthy])
+    monkeypatch.setattr(instances, "SETTLING", 0)
+    instance.show = lambda: next(looks)
+
+    instance._wait_until_changed(30)
+
+
 @pytest.mark.parametrize(
     ("shown", "settled"),
     [
