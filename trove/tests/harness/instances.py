@@ -299,36 +299,17 @@ class Instance:
         with progress.step(f"instance {self.name}"):
             self.wait_until_healthy()
 
-    def wait_until_healthy(
-        self, timeout: float | None = None, *, hold: int = 1, head_start: float = 0
-    ) -> None:
+    def wait_until_healthy(self, timeout: float | None = None) -> None:
         """Wait until the instance is active and its database healthy.
 
         Args:
             timeout: seconds; by default what a new instance may take.
-            hold: how many looks in a row must find it so.
-            head_start: seconds in which it can't be.
 
         Raises:
             FailedStateError: Trove gave it up; the text has the fault.
             WaitTimeoutError: it took too long.
         """
-        self._wait_until_healthy(
-            self._look, timeout or self.timeouts.healthy, hold=hold, head_start=head_start
-        )
-
-    def _wait_until_healthy(
-        self, look: Callable[[], State], timeout: float, *, hold: int, head_start: float
-    ) -> None:
-        wait_for(
-            look,
-            f"instance {self.name} is healthy",
-            timeout,
-            interval=LOOK_INTERVAL,
-            failing=FAILING,
-            hold=hold,
-            head_start=head_start,
-        )
+        self._wait_until_healthy(self._look, timeout or self.timeouts.healthy)
 
     def wait_until_settled(self, timeout: float) -> None:
         """Wait until the instance is healthy again, of which something has been asked.
@@ -337,13 +318,10 @@ class Instance:
             timeout: seconds.
 
         Raises:
-            FailedStateError: Trove gave it up; the text has the fault.
+            FailedStateError: Trove gave up the instance, or what was asked; the text has the
+                fault.
             WaitTimeoutError: it took too long.
         """
-        self.wait_until_healthy(timeout, hold=HELD, head_start=SETTLING)
-
-    def _wait_until_changed(self, timeout: float) -> None:
-        """Wait until the instance is healthy again that Trove changes, or Trove gives that up."""
 
         def look() -> State:
             shown = self.show()
@@ -353,6 +331,10 @@ class Instance:
             return State("FAILED", False, state.fault) if given_up else state
 
         self._wait_until_healthy(look, timeout, hold=HELD, head_start=SETTLING)
+
+    def _wait_until_healthy(self, look: Callable[[], State], timeout: float, **more: Any) -> None:
+        label = f"instance {self.name} is healthy"
+        wait_for(look, label, timeout, interval=LOOK_INTERVAL, failing=FAILING, **more)
 
     def wait_until(self, status: str, timeout: float | None = None, *, hold: int = 1) -> State:
         """Wait until its status is a certain one, and be it that of a failure.
@@ -461,7 +443,7 @@ class Instance:
     def resize(self, flavor: str) -> None:
         """Give the instance another flavor, by its id, and wait until it is healthy again."""
         self.cloud.trove.instances.resize_instance(self.id, flavor)
-        self._wait_until_changed(self.timeouts.resize)
+        self.wait_until_settled(self.timeouts.resize)
 
     def grow(self, volume_gb: int) -> None:
         """Give the instance a larger data volume and wait until it is healthy again.
@@ -470,7 +452,7 @@ class Instance:
             volume_gb: its new size in GiB.
         """
         self.cloud.trove.instances.resize_volume(self.id, volume_gb)
-        self._wait_until_changed(self.timeouts.resize)
+        self.wait_until_settled(self.timeouts.resize)
 
     def upgrade(self, version: str, *, deprecated: bool = False) -> None:
         """Run the database in another version, and wait until it is healthy again.
@@ -486,7 +468,7 @@ class Instance:
             self.cloud.trove.client.put(
                 f"/instances/{self.id}", body={"instance": {"datastore_version": version}}
             )
-        self._wait_until_changed(self.timeouts.restart)
+        self.wait_until_settled(self.timeouts.restart)
 
     def rename(self, name: str) -> None:
         """Give the instance another name, in Trove."""

@@ -145,7 +145,7 @@ def test_a_change_that_trove_gives_up_ends_the_wait_with_its_fault(instance, mon
     instance.show = lambda: next(looks)
 
     with pytest.raises(FailedStateError, match="fault: Timeout trying to connect"):
-        instance._wait_until_changed(30)
+        instance.wait_until_settled(30)
 
 
 def test_the_fault_of_an_earlier_change_ends_no_wait(instance, monkeypatch):
@@ -156,7 +156,7 @@ def test_the_fault_of_an_earlier_change_ends_no_wait(instance, monkeypatch):
     monkeypatch.setattr(instances, "SETTLING", 0)
     instance.show = lambda: next(looks)
 
-    instance._wait_until_changed(30)
+    instance.wait_until_settled(30)
 
 
 @pytest.mark.parametrize(
