@@ -109,8 +109,14 @@ class Cloud:
         return self.connection.key_manager
 
     def has(self, service_type: str) -> bool:
-        """Tell whether a service of a type, such as ``key-manager``, is in the catalogue."""
-        return self.connection.has_service(service_type)
+        """Tell whether a service of a type, such as ``key-manager``, is in the catalogue.
+
+        Raises:
+            ClientException: keystone doesn't tell.
+        """
+        # Not by the connection's own has_service: to that a keystone that fails has none.
+        region = self.connection.config
+        return region.has_service(service_type) and bool(region.get_session_endpoint(service_type))
 
     @property
     def project_id(self) -> str:
@@ -119,8 +125,9 @@ class Cloud:
 
     @property
     def identity(self) -> str:
-        """What tells this cloud and project from any other."""
-        return f"{self.auth_url} {self.project_id}"
+        """What tells this cloud, its region and this project from any other."""
+        region = self.connection.config.get_region_name() or "-"
+        return f"{self.auth_url} {region} {self.project_id}"
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,15 @@ def ailments(user: Cloud, admin: Cloud) -> list[str]:
         user: the cloud as the tests see it.
         admin: the cloud as its administrator sees it.
     """
-    looks = _looks(user, admin)
+    try:
+        looks = _looks(user, admin)
+    except Exception as error:
+        # Which services there are is keystone's to say.
+        return [_told("Keystone", error)]
     with ThreadPoolExecutor(len(looks)) as asking:
         answers = {name: asking.submit(look) for name, look in looks.items()}
     return [
-        f"{name}: {' '.join(str(error).split()) or type(error).__name__}"
+        _told(name, error)
         for name, answer in answers.items()
         if (error := answer.exception()) and not isinstance(error, _SOUND)
     ]
@@ -47,6 +51,10 @@ def _looks(user: Cloud, admin: Cloud) -> dict[str, Callable[[], Any]]:
         "Glance": ("image", lambda: next(iter(admin.image.images()), None)),
     }
     return {name: look for name, (type, look) in looks.items() if admin.has(type)}
+
+
+def _told(name: str, error: BaseException) -> str:
+    return f"{name}: {' '.join(str(error).split()) or type(error).__name__}"
 
 
 def _see_workers(workers: Iterable[Any]) -> None:

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from keystoneauth1 import exceptions as keystone_errors
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import api_coverage, clients, culprits
+from trove.tests.harness import api_coverage, clients, culprits, soundness
 from trove.tests.harness.clients import CloudNames
 from trove.tests.harness.waiting import WaitTimeoutError, wait_for
 
@@ -21,7 +22,7 @@ PATIENCE = 0.5  # seconds for which an answer is waited for, where one is late
 def write_clouds(tmp_path):
     """Write a clouds.yaml with entries of these names, all at one address."""
 
-    def write(*names, url="http://127.0.0.1:1/v3"):
+    def write(*names, url="http://127.0.0.1:1/v3", region="RegionOne"):
         auth = {
             "auth_url": url,
             "username": "demo",
@@ -30,7 +31,7 @@ def write_clouds(tmp_path):
             "user_domain_id": "default",
             "project_domain_id": "default",
         }
-        entries = {name: {"auth": auth, "region_name": "RegionOne"} for name in names}
+        entries = {name: {"auth": auth, "region_name": region} for name in names}
         (tmp_path / "clouds.yaml").write_text(yaml.safe_dump({"clouds": entries}))
 
     return write
@@ -44,6 +45,7 @@ class Keystone(BaseHTTPRequestHandler):
     trove_status, trove_body = 200, {"datastores": []}
     # What Trove does before that, once each.
     faults: list[Callable[["Keystone"], None]]
+    region = "RegionOne"
     # The last token is the one that is taken.
     issued = 0
 
@@ -76,8 +78,8 @@ class Keystone(BaseHTTPRequestHandler):
                     {
                         "id": service,
                         "interface": "public",
-                        "region": "RegionOne",
-                        "region_id": "RegionOne",
+                        "region": self.region,
+                        "region_id": self.region,
                         "url": f"{self.server.url}/{service}/v1.0/4242",
                     }
                 ],
@@ -126,7 +128,7 @@ def keystone(write_clouds):
         server.url = f"http://127.0.0.1:{server.server_address[1]}"
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
         servers.append(server)
-        write_clouds("here", url=f"{server.url}/v3")
+        write_clouds("here", url=f"{server.url}/v3", region=handler.region)
         return handler
 
     yield start
@@ -212,6 +214,30 @@ def test_a_cloud_that_works(keystone, tmp_path):
     assert cloud.trove.datastores.list() == []
     assert cloud.project_id == "4242"
     assert "4242" in cloud.identity
+
+
+def test_regions_of_one_keystone_are_different_clouds(keystone):
+    keystone(catalogue=("database",), region="Elsewhere")
+    assert "Elsewhere" in clients.connect("here").identity
+
+
+def test_a_service_is_there_if_keystone_says_so(keystone):
+    keystone(catalogue=("database", "key-manager"))
+    cloud = clients.connect("here")
+    assert cloud.has("key-manager")
+    assert not cloud.has("object-store")
+
+
+def test_a_keystone_that_fails_has_not_said_that_a_service_is_not_there(keystone):
+    server = keystone(catalogue=("database", "key-manager"))
+    cloud = clients.connect("here")
+    server.token_status = 503
+    cloud.connection.session.invalidate()
+
+    with pytest.raises(keystone_errors.ServiceUnavailable):
+        cloud.has("key-manager")
+    (ailment,) = soundness.ailments(cloud, cloud)
+    assert ailment.startswith("Keystone: ")
 
 
 def test_requests_are_remembered_by_their_ids_alone(keystone):
