@@ -5,7 +5,9 @@ import stat
 
 import pytest
 
+from trove.tests.common import paths
 from trove.tests.harness.journal import PREFIX
+from trove.tests.harness.run import Run
 
 TWO = """
     def test_one(shared_instance): pass
@@ -118,6 +120,55 @@ def test_what_a_test_had_in_hand_when_its_run_died_is_not_gone_on_with(project):
 
     assert project.cloud.calls().count("create instance") == 2
     assert project.cloud.all("instance") == []
+
+
+@pytest.fixture
+def living_run():
+    """A run that is alive, with an instance and what its processes share."""
+    run = Run("2611260000beef", paths.runs() / "2611260000beef")
+    run.journal.header(user="fake", admin="fake", identity="http://fake project")
+    run.journal.creating("instance", f"{PREFIX}db")
+    run.once("cloud", dict)
+    with run.own():
+        yield run
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_a_living_run_can_not_be_gone_on_with_and_keeps_what_it_shares(
+    project, living_run, workers
+):
+    project.pytester.makepyfile("def test_it(cloud, target): pass")
+
+    result = project.run("-m", "mysql", f"--resume={living_run.id}", *workers)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --resume can't be '2611260000beef': this run is alive."])
+    assert (living_run.folder / "cloud.json").exists()
+
+
+def test_who_only_looks_at_what_is_left_to_do_changes_nothing(project, living_run):
+    project.pytester.makepyfile("def test_it(cloud, target): pass")
+
+    result = project.run("-m", "mysql", f"--resume={living_run.id}", "--collect-only")
+
+    assert result.ret == pytest.ExitCode.OK
+    assert (living_run.folder / "cloud.json").exists()
+
+
+def test_a_run_is_not_gone_on_with_on_another_cloud(project):
+    name = f"{PREFIX}elsewhere"
+    project.cloud.put("instance", name=name, status="ACTIVE")
+    run = Run("2611260000dead", paths.runs() / "2611260000dead")
+    run.journal.header(user="fake", admin="fake", identity="http://other project")
+    run.journal.created(run.journal.creating("instance", name), "elsewhere")
+    project.pytester.makepyfile("def test_it(shared_instance): pass")
+
+    result = project.run("-m", "mysql", f"--resume={run.id}")
+
+    result.assert_outcomes()
+    result.stdout.fnmatch_lines(["*can't be gone on with on cloud 'fake': it was on another one*"])
+    assert [entry.name for entry in run.journal.open_entries()] == [name]
+    assert run.journal.facts()["identity"] == "http://other project"
 
 
 def test_a_run_that_has_left_nothing_can_not_be_gone_on_with(project):
