@@ -221,6 +221,29 @@ def test_a_test_that_the_cloud_has_failed_is_tried_again_on_demand(project, monk
     result.stdout.fnmatch_lines(["FAILED *by_itself* - PRODUCT: *"])
 
 
+def test_who_passes_at_the_second_attempt_fails_by_what_that_has_spoilt(project):
+    project.pytester.makepyfile(
+        """
+        from types import SimpleNamespace
+        from trove.tests.harness import changes
+
+        attempts = []
+
+        def test_it(shared_instance, monkeypatch):
+            attempts.append("one")
+            if len(attempts) == 1:
+                monkeypatch.setenv("FAKE_WORKER", "down")
+                assert not "what the cloud can do"
+            left = [SimpleNamespace(name="left")]
+            shared_instance.cloud.trove.databases.list = lambda _instance, **_page: left
+            changes.note(f"/v1.0/project/instances/{shared_instance.id}/databases")
+        """
+    )
+    result = project.run("-m", "mysql", "--rerun-environment=1")
+
+    result.stdout.fnmatch_lines(["*1 passed*1 error*1 rerun*"])
+
+
 def test_who_sits_at_a_failure_goes_on_with_enter(project):
     project.pytester.makepyfile(test_db=FAILING)
     keyboard, terminal = pty.openpty()

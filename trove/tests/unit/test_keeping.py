@@ -1,6 +1,7 @@
 """What a run leaves behind on purpose, and what a later run does with it."""
 
 import json
+import re
 import stat
 
 import pytest
@@ -81,7 +82,9 @@ def test_of_a_kept_instance_that_is_not_taken_it_is_told_why(project, changed, w
     result.stdout.fnmatch_lines([f"*instance {PREFIX}* is not taken: {why_not}"])
 
 
-def test_a_run_that_died_is_gone_on_with(project):
+# With workers the process that counts collects nothing itself.
+@pytest.mark.parametrize(("workers", "deselected"), [((), 5), (("-n1",), 0)])
+def test_a_run_that_died_is_gone_on_with(project, workers, deselected):
     project.pytester.makepyfile(
         test_db="""
         import os
@@ -94,13 +97,23 @@ def test_a_run_that_died_is_gone_on_with(project):
     (run,) = project.runs
     (project.pytester.path / "alive").touch()
 
-    result = project.run("-m", "mysql", f"--resume={run.id}")
+    result = project.run("-m", "mysql", f"--resume={run.id}", *workers)
 
     # What had passed is not done again, and what had booted is still the one.
-    result.assert_outcomes(passed=1, deselected=5)
+    result.assert_outcomes(passed=1, deselected=deselected)
     assert project.cloud.calls().count("create instance") == 1
     assert project.cloud.all("instance") == []
     assert project.runs == [run]
+
+
+def test_what_has_passed_is_known_by_the_same_name_with_and_without_workers(project):
+    project.pytester.makepyfile(test_db="def test_one(shared_instance): pass")
+
+    project.run("-m", "mysql", "-n1", "--keep=always").assert_outcomes(passed=1)
+
+    (run,) = project.runs
+    (passed,) = (run.folder / "passed.txt").read_text().splitlines()
+    assert re.fullmatch(r"test_db\.py::test_one\[[\w.-]+\]", passed)
 
 
 def test_what_a_test_had_in_hand_when_its_run_died_is_not_gone_on_with(project):
