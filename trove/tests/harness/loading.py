@@ -4,6 +4,7 @@ Every step finds what is already there by the image's key and uses it again, so
 that doing it twice is doing it once. What was loaded is kept after the run.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,11 +20,13 @@ from trove.tests.common.matrix import Parameter, Target
 from trove.tests.harness import sweeper
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.images import GuestImage
-from trove.tests.harness.journal import PREFIX, Entry, Journal
+from trove.tests.harness.journal import PREFIX, REFUSED, Entry, Journal
 from trove.tests.harness.paging import every
 from trove.tests.harness.run import Run
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, wait_for
+
+log = logging.getLogger(__name__)
 
 KEY_PROPERTY = "trove_image_key"
 # Usable by id in every project, Trove's own among them, and in nobody's list.
@@ -221,8 +224,9 @@ class _Sender:
     def __exit__(self, failure: type[BaseException] | None, *_rest: object) -> None:
         for entry in self.sent:
             if failure:
-                self.admin.image.delete_image(entry.id)
-            self.journal.closed(entry, "deleted" if failure else "kept")
+                self._give_up(entry)
+            else:
+                self.journal.closed(entry, "kept")
 
     def __call__(
         self, name: str, file: Path, disk_format: str, container: str, properties: dict[str, str]
@@ -242,11 +246,22 @@ class _Sender:
                 **properties,
             },
         )
+        if 400 <= made.status_code < 500:
+            self.journal.closed(entry, REFUSED)
         _check(made, name)
         id = made.json()["id"]
         self.sent.append(self.journal.created(entry, id))
         self._send(id, name, file)
         return id
+
+    def _give_up(self, entry: Entry) -> None:
+        try:
+            self.admin.image.delete_image(entry.id)
+        except Exception:
+            # Why it is given up tells more; the end of the run deletes it.
+            log.warning("image %s could not be deleted", entry.name, exc_info=True)
+        else:
+            self.journal.closed(entry)
 
     def _send(self, id: str, name: str, file: Path) -> None:
         headers = {"Content-Type": "application/octet-stream"}

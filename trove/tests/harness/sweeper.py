@@ -1,7 +1,7 @@
 """Delete what runs have made, side by side, in an order in which nothing is in use.
 
 By a journal only what that names is touched: by its id, or, where the run died before
-it was told the id, by its exact name, which has the project's prefix.
+it was told the id, by its exact name, which has the run's id.
 """
 
 import logging
@@ -16,10 +16,10 @@ from typing import Any
 
 from trove.tests.common import progress
 from trove.tests.harness.clients import Cloud
-from trove.tests.harness.journal import PREFIX, Entry, Journal
+from trove.tests.harness.journal import Entry, Journal
 from trove.tests.harness.kinds import BUSY, GONE, Kind, attribute, kinds
 from trove.tests.harness.paging import every
-from trove.tests.harness.run import ended_runs
+from trove.tests.harness.run import ended_runs, run_of
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, is_transient, wait_for
 
@@ -236,7 +236,8 @@ def _ids(entry: Entry, kind: Kind, listed: list[Any], there: set[str]) -> list[s
 
 
 def _ids_by_name(entry: Entry, listed: list[Any]) -> list[str]:
-    if entry.name.startswith(PREFIX):
+    # Images and flavors are called the same in all runs: another one may use that by now.
+    if run_of(entry.name):
         return [each.id for each in listed if each.name == entry.name]
     if entry.kind == "datastore_version":
         # Its name is the database's version; the image is what makes it ours.

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from openstack import exceptions as sdk_errors
 
 from trove.tests.common import matrix
 from trove.tests.common.errors import ScenarioError
@@ -33,6 +34,8 @@ class Glance:
     def __init__(self):
         self.stored = {}
         self.refusal = None
+        self.takes_none = None
+        self.refuses_deletion = False
 
     def images(self, **query):
         assert query["visibility"] == "all"
@@ -44,9 +47,13 @@ class Glance:
         return Resource(**self.stored[id])
 
     def delete_image(self, id):
+        if self.refuses_deletion:
+            raise sdk_errors.HttpException("it is down")
         del self.stored[id]
 
     def post(self, _url, json):
+        if self.takes_none:
+            return SimpleNamespace(status_code=self.takes_none, text="none is taken")
         id = f"image-{len(self.stored)}"
         self.stored[id] = {"id": id, "status": "queued", **json}
         return SimpleNamespace(status_code=201, json=lambda: {"id": id})
@@ -186,6 +193,26 @@ def test_a_refused_upload_is_told_and_nothing_of_it_stays(cloud, target, journal
         load(cloud, target, journal, guest_image(tmp_path))
     assert journal.open_entries() == []
     assert cloud.image.stored == {}
+
+
+@pytest.mark.parametrize(("status", "left"), [(403, 0), (503, 1)])
+def test_an_image_that_glance_refuses_is_nothing_to_clean_up(
+    cloud, target, journal, tmp_path, status, left
+):
+    cloud.image.takes_none = status
+    with pytest.raises(ScenarioError, match="none is taken"):
+        load(cloud, target, journal, guest_image(tmp_path))
+    assert len(journal.open_entries()) == left
+
+
+def test_what_can_not_be_deleted_after_a_refused_upload_is_left_to_the_runs_end(
+    cloud, target, journal, tmp_path
+):
+    cloud.image.refusal = (500, "broken")
+    cloud.image.refuses_deletion = True
+    with pytest.raises(ScenarioError, match="broken"):
+        load(cloud, target, journal, guest_image(tmp_path))
+    assert [entry.id for entry in journal.open_entries()] == list(cloud.image.stored)
 
 
 def test_a_full_glance_is_told_with_what_to_do(cloud, target, journal, tmp_path):

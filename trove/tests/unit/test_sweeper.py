@@ -13,6 +13,7 @@ from trove.tests.harness.waiting import wait_for
 from trove.tests.unit.fakes import DELETION_ORDER, Collection, FakeCloud
 
 TIMEOUTS = Timeouts()
+OURS = f"{PREFIX}2611260000beef-{{}}-0a1b"  # what a run calls what it makes
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +118,7 @@ def test_a_backup_that_will_never_end_is_given_up_before_its_instance_goes(cloud
 
 def test_what_was_asked_for_a_moment_ago_may_yet_appear(cloud, journal, monkeypatch):
     monkeypatch.setattr(sweeper, "SETTLING", 0.5)
-    entry = journal.creating("instance", f"{PREFIX}1-db")
+    entry = journal.creating("instance", OURS.format("db"))
     appearing = threading.Timer(0.2, cloud.store.put, ["instance"], {"name": entry.name})
     appearing.start()
 
@@ -201,14 +202,24 @@ def test_a_source_that_was_promoted_is_deleted_after_its_replicas(cloud, journal
 
 
 def test_deletes_by_name_where_the_id_was_never_told(cloud, journal):
-    make(cloud, journal, "instance", f"{PREFIX}1-db", told=False)
+    make(cloud, journal, "instance", OURS.format("db"), told=False)
     make(cloud, journal, "datastore_version", "9.7", told=False, image="ours")
-    make(cloud, journal, "secret", f"{PREFIX}1-bundle", told=False)
+    make(cloud, journal, "secret", OURS.format("bundle"), told=False)
 
     assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
 
     for kind in ("instance", "datastore_version", "secret"):
         assert cloud.store.all(kind) == []
+
+
+def test_what_all_runs_call_the_same_is_not_deleted_by_its_name(cloud, journal):
+    names = {"image": f"{PREFIX}mysql-0123456789ab", "flavor": f"{PREFIX}1536-2-5"}
+    theirs = [make(cloud, journal, kind, name, told=False) for kind, name in names.items()]
+
+    assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
+
+    assert [*cloud.store.all("image"), *cloud.store.all("flavor")] == theirs
+    assert journal.open_entries() == []
 
 
 def test_instances_and_their_backups_go_together_the_newest_first(cloud, journal):
@@ -236,7 +247,7 @@ def test_what_another_tree_made_is_told_and_left(cloud, journal):
 
 def test_a_version_with_a_name_of_ours_is_told_by_it(cloud, journal):
     theirs = cloud.store.put("datastore_version", name="9.7", image="shared")
-    make(cloud, journal, "datastore_version", f"{PREFIX}1-spare", told=False, image="shared")
+    make(cloud, journal, "datastore_version", OURS.format("spare"), told=False, image="shared")
 
     assert sweeper.sweep(journal, cloud, cloud, TIMEOUTS) == []
 
@@ -256,7 +267,7 @@ def test_a_version_that_trove_calls_a_bad_request_is_gone(cloud, journal):
 
 
 def test_one_resource_is_removed_alone(cloud, journal):
-    spare = make(cloud, journal, "datastore", f"{PREFIX}1-spare", told=False)
+    spare = make(cloud, journal, "datastore", OURS.format("spare"), told=False)
     other = make(cloud, journal, "datastore", f"{PREFIX}1-other")
     (entry, _) = journal.open_entries()
 
@@ -271,7 +282,7 @@ def test_touches_nothing_else(cloud, journal):
     cloud.store.put("instance", name=f"{PREFIX}2-db")
     cloud.store.put("instance", name="theirs")
     cloud.store.put("datastore_version", name="9.7", image="theirs")
-    journal.creating("instance", f"{PREFIX}1-db")
+    journal.creating("instance", OURS.format("db"))
     journal.creating("instance", "theirs")  # not a name that this project gives
     journal.creating("datastore_version", "9.7", image="ours")
 
