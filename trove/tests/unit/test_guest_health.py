@@ -172,3 +172,45 @@ def test_what_guests_told_of_in_a_failed_set_up_is_not_held_against_the_next_tes
     monkeypatch.setenv("ERROR_LINE", AGENT)
 
     project.run("-m", "mysql").assert_outcomes(passed=2, errors=1)
+
+
+@pytest.mark.parametrize(
+    "failing", ["pytest.fail('no')", "pytest.raises(OSError).__exit__(*[None] * 3)"]
+)
+def test_what_guests_told_of_in_a_failed_test_is_not_held_against_the_next_one(
+    project, monkeypatch, failing
+):
+    project.pytester.makepyfile(
+        f"""
+        import os
+        import pytest
+
+        def test_before(shared_instance): pass
+        def test_failing(spare_instance):
+            os.environ["FAKE_CONSOLE"] = os.environ["ERROR_LINE"]
+            {failing}
+        def test_next(spare_instance): pass
+        """
+    )
+    monkeypatch.setenv("ERROR_LINE", AGENT)
+
+    project.run("-m", "mysql").assert_outcomes(passed=2, failed=1)
+
+
+def test_a_look_at_the_guests_that_fails_hides_no_failure(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    project.pytester.makepyfile(
+        """
+        from openstack.exceptions import HttpException
+
+        def test_failing(shared_instance, admin_cloud):
+            def fail(_server, **_how):
+                raise HttpException("Nova is down")
+            admin_cloud.compute.get_server_console_output = fail
+            assert not "what Trove can do"
+        """
+    )
+    result = project.run("-m", "mysql")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["FAILED *test_failing* - PRODUCT: *what Trove can do*"])
