@@ -107,10 +107,12 @@ def test_when_the_cloud_is_sound_again_tests_go_on(project):
     project.run("-m", "mysql").assert_outcomes(failed=1, passed=2)
 
 
-def test_passwords_are_in_neither_report_nor_evidence(project):
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_passwords_are_in_neither_report_nor_evidence(project, monkeypatch, workers):
+    monkeypatch.setenv("COLUMNS", "200")
     project.pytester.makepyfile(test_db=FAILING)
 
-    result = project.run("-m", "mysql", "--junitxml=report.xml")
+    result = project.run("-m", "mysql", "--junitxml=report.xml", *workers)
 
     shown = [result.stdout.str(), (project.pytester.path / "report.xml").read_text()]
     (run,) = project.runs
@@ -118,7 +120,19 @@ def test_passwords_are_in_neither_report_nor_evidence(project):
     assert not any(
         "told-by-trove" in text.replace('remember("told-by-trove")', "") for text in shown
     )
-    assert "[hidden]" in result.stdout.str()
+    result.stdout.fnmatch_lines(["FAILED *test_it* - PRODUCT: *[[]hidden[]]*"])
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_a_password_in_the_reason_of_a_skip_is_hidden(project, workers):
+    skipping = 'import pytest; pytest.skip("for told-by-trove")'
+    project.pytester.makepyfile(
+        test_db=FAILING.replace('print("the password is told-by-trove")', skipping)
+    )
+    result = project.run("-m", "mysql", "-ra", *workers)
+
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED * for [[]hidden[]]"])
 
 
 def test_a_failure_that_tests_share_is_collected_once(project, monkeypatch):
@@ -264,6 +278,7 @@ def test_who_sits_at_a_failure_goes_on_with_enter(project):
     (run,) = project.runs
     assert shown[-2].startswith(f"{instance.name} at 192.0.2.1:3306: {run.logins}")
     assert "told-by-trove" not in "".join(shown)
+    assert any("log in to cloud fake" in line for line in shown)
     assert b"1 failed" in rest
     assert project.cloud.all("instance") == []
     assert not run.logins.exists()
