@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from trove.tests.common import paths
 from trove.tests.harness.instances import HEALTHY, Instance
 from trove.tests.harness.run import Run, earlier_runs
 from trove.tests.harness.sql import AccessRefusedError
@@ -10,8 +11,10 @@ from trove.tests.harness.sweeper import GONE
 from trove.tests.harness.waiting import WaitError
 
 
-def instances(run: Run, what: str) -> Iterator[tuple[Run, dict[str, Any]]]:
+def instances(run: Run, what: str) -> Iterator[tuple[Run, str, dict[str, Any]]]:
     """Yield what earlier runs on this run's cloud have kept as it should be, the last one first.
+
+    With each come the run that has kept it, and the name of the result there.
 
     Args:
         run: the run that looks for them.
@@ -23,8 +26,21 @@ def instances(run: Run, what: str) -> Iterator[tuple[Run, dict[str, Any]]]:
             continue
         kept = earlier.journal.kept()
         for number, dumped in reversed(earlier.made(what).items()):
-            if dumped["name"] in kept and not earlier.is_lent(f"{what}-{number}"):
-                yield earlier, dumped
+            result = f"{what}-{number}"
+            if dumped["name"] in kept and not earlier.is_lent(result):
+                yield earlier, result, dumped
+
+
+def borrow(run: Run, result: str, dumped: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run has kept as a result of another run's; no third one gets it meanwhile."""
+    run.lend(result)
+    return dumped | {"kept_by": run.id, "kept_as": result}
+
+
+def give_back(dumped: dict[str, Any]) -> None:
+    """Let other runs have again what was borrowed, if it was."""
+    if id := dumped.get("kept_by"):
+        Run(id, paths.runs() / id).take_back(dumped["kept_as"])
 
 
 def why_not(instance: Instance) -> str | None:

@@ -173,20 +173,31 @@ class Run:
     @contextmanager
     def lent(self, what: str) -> Iterator[None]:
         """Mark a shared result as in use; whoever dies meanwhile, or spoils it, leaves the mark."""
-        mark = self.folder / f"{what}{LENT}"
-        mark.touch()
+        self.lend(what)
         yield
-        mark.unlink()
+        self.take_back(what)
+
+    def lend(self, what: str) -> None:
+        """Mark a shared result as in use, for good or until it is taken back."""
+        self._mark(what).touch()
+
+    def take_back(self, what: str) -> None:
+        """Remove that mark."""
+        self._mark(what).unlink(missing_ok=True)
 
     def is_lent(self, what: str) -> bool:
         """Tell whether a shared result has not come back from whoever used it last."""
-        return (self.folder / f"{what}{LENT}").exists()
+        return self._mark(what).exists()
+
+    def _mark(self, what: str) -> Path:
+        return self.folder / f"{what}{LENT}"
 
     def forget_results(self, but: str) -> None:
         """Have what was made once be made anew, except what matches a pattern and is not in use."""
         for result in self.folder.glob("*.json"):
             if not result.match(f"{but}.json") or self.is_lent(result.stem):
                 result.unlink()
+                self.take_back(result.stem)
 
 
 def earlier_runs() -> list[Run]:

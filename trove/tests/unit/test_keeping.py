@@ -60,6 +60,32 @@ def test_a_kept_instance_is_taken_again(project):
 
 
 @pytest.mark.parametrize(
+    ("left", "again"), [("[]", True), ('[SimpleNamespace(name="left")]', False)]
+)
+def test_a_kept_instance_is_taken_twice_unless_the_first_run_has_spoilt_it(project, left, again):
+    project.pytester.makepyfile(test_db=TWO.format(two="pass"))
+    project.run("-m", "mysql", "--keep=always")
+    (kept,) = project.cloud.all("instance")
+    project.pytester.makepyfile(
+        test_db=f"""
+        from types import SimpleNamespace
+        from trove.tests.harness import changes
+
+        def test_it(shared_instance):
+            shared_instance.cloud.trove.databases.list = lambda _instance, **_page: {left}
+            changes.note(f"/v1.0/project/instances/{{shared_instance.id}}/databases")
+        """
+    )
+    project.run("-m", "mysql", "--reuse")
+    project.pytester.makepyfile(test_db=TWO.format(two="pass"))
+
+    result = project.run("-m", "mysql", "--reuse")
+
+    result.assert_outcomes(passed=2)
+    assert (f"instance {kept.name} of run " in result.stdout.str()) == again
+
+
+@pytest.mark.parametrize(
     ("changed", "why_not"),
     [
         ({"operating_status": "ERROR"}, "its status is ERROR, not HEALTHY"),

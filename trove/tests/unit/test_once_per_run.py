@@ -64,6 +64,25 @@ def test_one_process_does_the_same_and_a_second_run_finds_the_image(tests_on_the
     assert again["create instance"] == 1
 
 
+def test_what_a_worker_had_in_hand_when_it_died_is_no_other_workers(project):
+    project.pytester.makepyfile(
+        """
+        import os
+        from pathlib import Path
+
+        def test_it(shared_instance):
+            if not (died := Path("died")).exists():
+                died.touch()
+                os._exit(9)
+        """
+    )
+    # Whoever comes after it begins with the same test.
+    project.run("-n1", "-m", "mysql").assert_outcomes(passed=1, failed=1)
+
+    assert counted(project)["create instance"] == 2
+    assert project.cloud.all("instance") == []
+
+
 def test_a_build_that_fails_fails_once(tests_on_the_instance, monkeypatch):
     monkeypatch.setenv("FAKE_BUILD_FAILS", "1")
     project = tests_on_the_instance
