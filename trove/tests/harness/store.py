@@ -105,13 +105,22 @@ def ensure(recipe: Recipe, make: Callable[[Path], None]) -> Path:
 
     folder = recipe.folder
     if folder.is_dir():
-        if damage := _damage(folder):
-            progress.say(f"{recipe}: {damage}, so it is made again")
-            shutil.rmtree(folder)
-        else:
-            progress.say(f"{recipe}: reused ({folder})")
-            os.utime(folder / _FACTS)
+        # Another process may be removing it, or making it again.
+        with building.lock_of(folder):
+            _check(recipe, folder)
     return building.made_once(folder, make_and_note)
+
+
+def _check(recipe: Recipe, folder: Path) -> None:
+    """Note the use of what is there; what is damaged goes."""
+    if not folder.is_dir():
+        return
+    if damage := _damage(folder):
+        progress.say(f"{recipe}: {damage}, so it is made again")
+        shutil.rmtree(folder)
+    else:
+        progress.say(f"{recipe}: reused ({folder})")
+        os.utime(folder / _FACTS)
 
 
 def why(recipe: Recipe) -> list[str]:
@@ -152,14 +161,13 @@ def prune(unused_for: timedelta | None = None, keep_bytes: int | None = None) ->
 
 
 def _remove(folder: Path) -> bool:
-    lock = building.lock_of(folder)
+    # The lock's file stays: who waits for it would hold another lock than who comes later.
     try:
-        with lock.acquire(timeout=0):
+        with building.lock_of(folder).acquire(timeout=0):
             shutil.rmtree(folder)
+            building.log_of(folder).unlink(missing_ok=True)
     except Timeout:
         return False
-    building.log_of(folder).unlink(missing_ok=True)
-    Path(lock.lock_file).unlink(missing_ok=True)
     return True
 
 

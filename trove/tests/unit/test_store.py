@@ -3,7 +3,9 @@
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -104,7 +106,19 @@ def test_use_is_noted(three):
 def test_what_nobody_used_for_long_goes(three):
     assert [entry.name for entry in store.prune(timedelta(days=5))] == ["oldest", "older"]
     assert kept() == ["new"]
-    assert list((recipe().folder.parent).glob("older*")) == []
+    (left,) = recipe().folder.parent.glob("older*")
+    assert left == Path(building.lock_of(recipe("older").folder).lock_file)
+
+
+def test_what_another_process_is_at_is_looked_at_once_that_is_done():
+    folder = store.ensure(recipe(), fill)
+    (folder / "root").write_bytes(b"y")
+    with ThreadPoolExecutor() as pool, building.FileLock(building.lock_of(folder).lock_file):
+        waiting = pool.submit(store.ensure, recipe(), fill)
+        time.sleep(0.2)
+        assert (folder / "root").read_bytes() == b"y"
+        (folder / "root").write_bytes(b"x" * 1000)
+    assert waiting.result() == folder
 
 
 def test_what_is_too_much_goes_longest_unused_first(three):
