@@ -161,18 +161,15 @@ class InstanceFactory:
         request = self.spec.request() | {"databases": [{"name": database}], "users": [user]} | more
         return self._ask(self.run.name(what), request, login, database)
 
-    def request_with_data_of(
-        self, source: "Instance", what: str, *, drop: tuple[str, ...] = (), **more: Any
-    ) -> "Instance":
+    def request_with_data_of(self, source: "Instance", what: str, **more: Any) -> "Instance":
         """Ask Trove for an instance that begins with another's data; don't wait.
 
         Args:
             source: the instance whose databases and users it will have.
             what: part of the instance's name.
-            drop: arguments that Trove takes from the source.
             more: what says where the data is: ``restorePoint`` or ``replica_of``.
         """
-        request = {k: v for k, v in self.spec.request().items() if k not in drop} | more
+        request = self.spec.request() | more
         return self._ask(self.run.name(what), request, source.login, source.database)
 
     def request_replicas(self, source: "Instance", count: int = 1) -> list["Instance"]:

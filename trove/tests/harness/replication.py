@@ -55,10 +55,12 @@ class ReplicationGroup:
         dead = self.source
         dead.cloud.trove.instances.eject_replica_source(dead.id)
         survivors = list(self.replicas)
+        heirs: list[Instance] = []
 
         def look() -> State:
             failed = [each.status for each in survivors if each.status in FAILING]
-            return State(failed[0] if failed else "EJECT", _heir(survivors) is not None)
+            heirs[:] = [each for each in survivors if _source_of(each) is None]
+            return State(failed[0] if failed else "EJECT", bool(heirs))
 
         wait_for(
             look,
@@ -67,7 +69,7 @@ class ReplicationGroup:
             interval=LOOK_INTERVAL,
             failing=FAILING,
         )
-        self._settle(_heir(survivors), survivors)
+        self._settle(heirs[0], survivors)
         return dead
 
     def revive(self, admin: Cloud, workload: Workload) -> None:
@@ -151,10 +153,6 @@ def kill(instance: Instance, admin: Cloud) -> None:
         f"the server of {instance.name} is off",
         instance.timeouts.restart,
     )
-
-
-def _heir(survivors: list[Instance]) -> Instance | None:
-    return next((each for each in survivors if _source_of(each) is None), None)
 
 
 def _source_of(instance: Instance) -> str | None:
