@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from trove.tests.fixtures.capacity import SCENARIO, selects_scenario
 from trove.tests.harness import capacity
 from trove.tests.harness.flavors import FlavorSpec
 
@@ -64,12 +65,35 @@ def test_auto_follows_the_cloud(project, monkeypatch):
     result.stdout.fnmatch_lines(["created: 2/2 workers"])
 
 
-def test_auto_leaves_other_tests_to_xdist(project, monkeypatch):
+# Neither all that pytest.ini has, nor a folder that is only called like ours.
+@pytest.mark.parametrize("chosen", [(), ("scenario",)])
+def test_auto_leaves_other_tests_to_xdist(project, monkeypatch, chosen):
     monkeypatch.setenv("FAKE_CLOUD_IS_DOWN", "1")
     monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "3")
-    project.pytester.makepyfile(test_plain="def test_it(): pass")
+    folder = project.pytester.mkdir("scenario")
+    (folder / "test_plain.py").write_text("def test_it(): pass")
 
-    result = project.run("-n", "auto", "test_plain.py")
+    result = project.run("-n", "auto", *chosen)
 
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["created: 3/3 workers"])
+
+
+@pytest.mark.parametrize("chosen", ["scenario", "scenario/test_restarts.py::test_it", "."])
+def test_whoever_names_scenario_tests_selects_them(chosen):
+    config = SimpleNamespace(
+        option=SimpleNamespace(markexpr="", keyword=""),
+        args=[chosen],
+        args_source=pytest.Config.ArgsSource.ARGS,
+        invocation_params=SimpleNamespace(dir=SCENARIO.parent),
+    )
+    assert selects_scenario(config)
+
+
+def test_auto_says_so_where_there_is_no_cloud_to_follow(project, monkeypatch):
+    monkeypatch.setenv("FAKE_CLOUD_IS_DOWN", "1")
+
+    result = project.run("-n", "auto", "-m", "mysql")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: Keystone of cloud 'fake' can't be reached."])
