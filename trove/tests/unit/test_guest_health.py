@@ -214,3 +214,26 @@ def test_a_look_at_the_guests_that_fails_hides_no_failure(project, monkeypatch):
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["FAILED *test_failing* - PRODUCT: *what Trove can do*"])
+
+
+def test_what_guests_tell_of_while_a_test_is_undone_is_that_tests(project, monkeypatch):
+    project.pytester.makepyfile(
+        """
+        import os
+        import pytest
+
+        @pytest.fixture
+        def undone(shared_instance):
+            yield
+            os.environ["FAKE_CONSOLE"] = os.environ["ERROR_LINE"]
+
+        def test_undone(undone): pass
+        def test_next(shared_instance): pass
+        """
+    )
+    monkeypatch.setenv("ERROR_LINE", AGENT)
+
+    result = project.run("-m", "mysql")
+
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["ERROR *test_undone*"])
