@@ -22,9 +22,13 @@ print(trove.__file__, trove.tests.__file__, paths.ROOT, sep="\\n")
 
 
 @pytest.fixture(scope="module")
-def server() -> Path:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pinned release's source; of a module's scope, and so from the user's own cache."""
-    return ensure_server_source()
+    checkout = tmp_path_factory.mktemp("server") / "trove"
+    shutil.copytree(ensure_server_source(), checkout)
+    # A release lacks what a checkout has.
+    (checkout / ".gitignore").write_text("*.egg-info\n")
+    return checkout
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +69,11 @@ def test_no_file_of_the_server_is_changed(server, folded):
 
 def test_what_is_left_to_reconcile_is_in_the_server(server):
     told, _, _ = run(sys.executable, TOOL, "--help").stdout.partition("positional arguments")
+    told, _, adapted = told.partition("to be adapted")
     reconciled = [line.split()[0] for line in told.splitlines() if line.startswith("  ")]
     assert "tox.ini" in reconciled
+    here = [line.split()[0] for line in adapted.splitlines() if line.startswith("  ")]
+    assert [name for name in here if not (paths.ROOT / name).exists()] == []
     assert [name for name in reconciled if not (server / name).is_file()] == []
 
 
