@@ -283,6 +283,9 @@ def _prune(arguments: argparse.Namespace) -> Outcome:
 
 
 def _load(arguments: argparse.Namespace) -> Outcome:
+    if arguments.datastore:
+        # Names that nobody knows are told before anything is fetched.
+        _target(arguments, None)
     image = image_files.read(_disk(arguments.file)) if arguments.file else None
     target = _target(arguments, image)
     if image and not arguments.force:

@@ -25,15 +25,23 @@ function phase {
     run_phase "$@"
 }
 
+function merge {
+    merge_config_group "$TOP_DIR/local.conf" "$1"
+}
+
 function stack {
-    local group
     phase override_defaults
     source_libraries
     phase source
-    for group in pre-install install post-config extra test-config; do
-        phase stack "$group"
-        merge_config_group "$TOP_DIR/local.conf" "$group"
-    done
+    phase stack pre-install
+    phase stack install
+    phase stack post-config
+    merge post-config
+    merge extra
+    phase stack extra
+    merge post-extra
+    phase stack test-config
+    merge test-config
 }
 
 function unstack {

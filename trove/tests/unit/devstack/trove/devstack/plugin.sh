@@ -7,6 +7,7 @@ case "$1 ${2:-}" in
         mkdir -p "$TROVE_CONF_DIR"
         rm -f "$TROVE_CONF"
         iniset "$TROVE_CONF" DEFAULT control_exchange trove
+        iniset "$TROVE_CONF" DEFAULT agent_call_low_timeout "$TROVE_AGENT_CALL_LOW_TIMEOUT"
         iniset "$TROVE_GUESTAGENT_CONF" mariadb docker_image "$TROVE_DATABASE_IMAGE_MARIADB"
         ;;
     "stack extra")
