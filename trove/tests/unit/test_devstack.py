@@ -586,7 +586,7 @@ def defaults() -> dict[str, str]:
         define_plugin() { :; }; plugin_requires() { :; }; trueorfalse() { echo "$1"; }
         DEST=/opt/stack DATA_DIR=/opt/stack/data
         . ./override-defaults; . ./settings
-        for name in $(compgen -v TROVE_) GLANCE_LIMIT_IMAGE_SIZE_TOTAL; do
+        for name in $(compgen -v TROVE_) GLANCE_LIMIT_IMAGE_SIZE_TOTAL SWIFT_LOOPBACK_DISK_SIZE; do
             echo "$name=${!name}"
         done"""
     done = subprocess.run(

@@ -34,7 +34,7 @@ def test_facts_of_a_version():
     target = matrix.load().select("mysql")
     assert target.datastore.port == 3306
     assert target.version.tagged(target.version.database) == "mysql:9.7"
-    assert target.version.distros["debian-trixie"] == ("image", "embedded")
+    assert target.version.distros["debian-trixie"] == ("image", "embedded", "devstack")
     assert "max_connections" in [one.name for one in target.version.parameters]
 
 
