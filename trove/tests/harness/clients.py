@@ -25,6 +25,8 @@ from trove.tests.harness import api_coverage, changes, redaction
 
 REQUEST_TIMEOUT = 120  # seconds; a server that is silent for longer is down
 REQUESTS_REMEMBERED = 300
+# What an entry of clouds.yaml may log in with.
+_SECRETS = ("password", "application_credential_secret", "client_secret", "passcode", "token")
 ENVVARS = "envvars"  # what openstacksdk calls the cloud that OS_* variables describe
 
 
@@ -241,7 +243,8 @@ def _region(name: str, account: Account | None) -> CloudRegion:
 
 def _log_in(name: str, region: CloudRegion, session: Any) -> None:
     auth = region.config.get("auth", {})
-    redaction.remember(auth.get("password", ""))
+    for secret in _SECRETS:
+        redaction.remember(auth.get(secret) or "")
     url = auth.get("auth_url", "(no auth_url)")
     try:
         session.get_token()

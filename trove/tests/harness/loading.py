@@ -20,7 +20,7 @@ from trove.tests.common.matrix import Parameter, Target
 from trove.tests.harness import sweeper
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.images import GuestImage
-from trove.tests.harness.journal import PREFIX, REFUSED, Entry, Journal
+from trove.tests.harness.journal import KEPT, PREFIX, REFUSED, Entry, Journal
 from trove.tests.harness.paging import every
 from trove.tests.harness.run import Run
 from trove.tests.harness.timeouts import Timeouts
@@ -128,7 +128,7 @@ def register(admin: Cloud, target: Target, image_id: str, journal: Journal) -> L
                 version=target.version.name,
             )
         found = _find_version(admin, target)
-        journal.closed(journal.created(entry, found.id), "kept")
+        journal.closed(journal.created(entry, found.id), KEPT)
     elif found.image != image_id or not found.active:
         versions.edit(found.id, image=image_id, active="true")
     _register_parameters(admin, found.id, target.version.parameters)
@@ -226,7 +226,7 @@ class _Sender:
             if failure:
                 self._give_up(entry)
             else:
-                self.journal.closed(entry, "kept")
+                self.journal.closed(entry, KEPT)
 
     def __call__(
         self, name: str, file: Path, disk_format: str, container: str, properties: dict[str, str]

@@ -118,6 +118,7 @@ def sweep_after_ended_runs(user: Cloud, admin: Cloud, timeouts: Timeouts, *, but
             with progress.step(f"clean-up after run {run.id}"):
                 for problem in sweep(run.journal, user, admin, timeouts):
                     progress.say(f"not cleaned up: {problem}")
+            run.forget_secrets()
 
 
 def _let_settle(entries: list[Entry]) -> None:

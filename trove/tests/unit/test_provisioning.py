@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import requests
 from openstack import exceptions as sdk_errors
 
 from trove.tests.common import matrix
@@ -317,6 +318,22 @@ def test_a_missing_flavor_is_made_once_and_kept(tmp_path, journal):
 
     assert flavors.ensure(cloud, FlavorSpec(), journal) == made
     assert cloud.store.calls() == ["create flavor"]
+    assert journal.open_entries() == []
+
+
+def test_a_flavor_that_another_run_makes_meanwhile_is_used(tmp_path, journal):
+    cloud = FakeCloud(tmp_path / "cloud")
+
+    def lose(name, ram, vcpus, disk):
+        cloud.store.put("flavor", name=name, is_public=True, ram=ram, vcpus=vcpus, disk=disk)
+        answer = requests.Response()
+        answer.status_code = 409
+        raise sdk_errors.ConflictException("A flavor of this name exists", answer)
+
+    cloud.compute.create_flavor = lose
+    used = flavors.ensure(cloud, FlavorSpec(), journal)
+
+    assert [each.id for each in cloud.store.all("flavor")] == [used]
     assert journal.open_entries() == []
 
 
