@@ -71,8 +71,8 @@ class Failure:
 def collect(folder: Path, failure: Failure, run: Run, user: Cloud, admin: Cloud) -> str:
     """Write all that is known of a failure to ``folder``; return a short account.
 
-    Never raises: a piece that can't be had says why in its file, and the account where
-    there can be no files.
+    A piece that can't be had says why in its file, and the account where there can be no
+    files.
 
     Args:
         folder: where to write; made here.
