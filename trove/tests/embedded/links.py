@@ -73,6 +73,9 @@ def connect(init: psutil.Process, net: Addresses, log: Path) -> None:
         f"ip link set {net.link} up",
     ):
         run(argv.split(), log=log, what="Linking the embedded cloud to this machine")
+    # This machine may be a router, as every one with docker is. What comes from a cloud is for
+    # this machine or for nobody: else its guests would reach the clouds beside it.
+    Path("/proc/sys/net/ipv4/conf", net.link, "forwarding").write_text("0")
     for argv in (
         f"ip address add {net.api}/{net.link_prefix} dev {_INSIDE}",
         f"ip link set {_INSIDE} up",
