@@ -4,6 +4,7 @@ A cloud claims its part of the address range by making the link of that number:
 the kernel gives a name once, so two clouds never share a part.
 """
 
+import json
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,7 @@ from trove.tests.embedded.addresses import Addresses
 from trove.tests.embedded.namespaces import enter
 
 _INSIDE = "uplink"
+_PRIORITY = "19818"  # of the rules about clouds' links: after what is for this machine itself
 
 
 def raise_fence() -> None:
@@ -73,9 +75,7 @@ def connect(init: psutil.Process, net: Addresses, log: Path) -> None:
         f"ip link set {net.link} up",
     ):
         run(argv.split(), log=log, what="Linking the embedded cloud to this machine")
-    # This machine may be a router, as every one with docker is. What comes from a cloud is for
-    # this machine or for nobody: else its guests would reach the clouds beside it.
-    Path("/proc/sys/net/ipv4/conf", net.link, "forwarding").write_text("0")
+    _keep_from_passing(net.link)
     for argv in (
         f"ip address add {net.api}/{net.link_prefix} dev {_INSIDE}",
         f"ip link set {_INSIDE} up",
@@ -88,6 +88,31 @@ def connect(init: psutil.Process, net: Addresses, log: Path) -> None:
     )
 
 
+def _keep_from_passing(link: str) -> None:
+    """Have what comes through a link reach this machine or nobody.
+
+    The machine may be a router, as every one with docker is: guests would reach the
+    clouds beside theirs. The rule holds whenever somebody makes a router of it.
+    """
+    _forget_rule(link)  # of a cloud that was killed
+    rule = ["ip", "rule", "add", "iif", link, "priority", _PRIORITY, "unreachable"]
+    subprocess.run(rule, check=True)
+
+
+def _forget_rule(link: str) -> None:
+    rule = ["ip", "rule", "delete", "iif", link, "priority", _PRIORITY]
+    subprocess.run(rule, check=False, stderr=subprocess.DEVNULL)
+
+
+def _forget_rules_of_no_link() -> None:
+    """Remove the rules of links that are gone; the kernel leaves them there."""
+    argv = ["ip", "-json", "rule", "list", "priority", _PRIORITY]
+    listed = subprocess.run(argv, check=True, capture_output=True).stdout
+    for rule in json.loads(listed):
+        if "iif_detached" in rule:
+            _forget_rule(rule["iif"])
+
+
 def release(folder: Path) -> None:
     """Remove every link to the cloud in ``folder`` that the kernel has not removed yet."""
     for alias in Path("/sys/class/net").glob("trove-cloud*/ifalias"):
@@ -97,3 +122,4 @@ def release(folder: Path) -> None:
                 check=False,
                 stderr=subprocess.DEVNULL,
             )
+    _forget_rules_of_no_link()

@@ -26,6 +26,7 @@ class Machine:
     mounts: frozenset[str]
     links: frozenset[str]
     routes: frozenset[str]
+    routing_rules: frozenset[str]
     packet_filter: frozenset[str]
     kernel_settings: frozenset[str]
     inside: frozenset[str]
@@ -47,6 +48,7 @@ def look() -> Machine:
         mounts=frozenset(Path("/proc/self/mounts").read_text().splitlines()),
         links=ours(lines("ip", "-o", "-brief", "link")),
         routes=ours(lines("ip", "route", "show", "table", "all")),
+        routing_rules=ours(lines("ip", "rule", "list")),
         packet_filter=lines("iptables-save") | lines("ip6tables-save"),
         kernel_settings=ours(frozenset(_kernel_settings())),
         inside=frozenset(_inside()),
