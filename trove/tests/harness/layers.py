@@ -29,7 +29,7 @@ _KERNEL = "trove-guest-kernel"
 
 _GUEST = (
     *("trove-container-runtime", "trove-guest-agent", "trove-guest-container"),
-    *("trove-guest-ssh", TUNING),
+    *("trove-guest-network", "trove-guest-ssh", TUNING),
 )
 # What a layer further up has of packages is installed with the distribution, too.
 _WITH_PACKAGES = (*_GUEST, "trove-datastore", "trove-image-registry")
