@@ -1,7 +1,10 @@
 """Passwords: made here, remembered here, and taken out of all that is shown."""
 
+import logging
 import re
 import secrets
+from collections.abc import Callable
+from typing import Any
 
 HIDDEN = "[hidden]"
 _known: set[str] = set()
@@ -40,3 +43,27 @@ def redact(text: str) -> str:
         text = text.replace(secret, HIDDEN)
     text = _IN_STATEMENTS.sub(rf"\1'{HIDDEN}'", text)
     return _IN_SETTINGS.sub(rf"\1{HIDDEN}", _TOKENS.sub(HIDDEN, text))
+
+
+def redact_log() -> Callable[[], None]:
+    """Take secrets out of whatever this process logs, before anything handles it.
+
+    Returns:
+        what ends that.
+    """
+    make = logging.getLogRecordFactory()
+    formatter = logging.Formatter()
+
+    def redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        try:
+            message = record.getMessage()
+        except Exception:  # a handler that complained would show the arguments
+            message = f"{record.msg} (its arguments don't fit)"
+        record.msg, record.args = redact(message), None
+        if record.exc_info:
+            record.exc_text = redact(formatter.formatException(record.exc_info))
+        return record
+
+    logging.setLogRecordFactory(redacted)
+    return lambda: logging.setLogRecordFactory(make)

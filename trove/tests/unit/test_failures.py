@@ -22,6 +22,21 @@ FAILING = """
 """
 
 
+LOGGING = """
+    import logging
+    from trove.tests.harness.redaction import remember
+
+    def test_it():
+        remember("told-by-trove")
+        logging.info("before: %s", "told-by-trove")
+        logging.info("it does not fit: %d", "told-by-trove")
+        try:
+            raise RuntimeError("told-by-trove")
+        except RuntimeError:
+            logging.exception("afterwards")
+"""
+
+
 def test_a_failure_leaves_its_evidence(project, monkeypatch):
     monkeypatch.setenv("FAKE_SERVERS", "1")
     project.pytester.makepyfile(test_db=FAILING)
@@ -47,6 +62,17 @@ def test_a_failure_leaves_its_evidence(project, monkeypatch):
     written = {file.name for file in folder.rglob("*") if file.is_file()}
     readme = (folder / "README.md").read_text()
     assert {name for name in written if f"`{name}`" in readme} == written - {"README.md"}
+
+
+def test_no_secret_is_in_the_log_that_pytest_shows_live(project):
+    project.pytester.makepyfile(LOGGING)
+
+    result = project.run("--log-cli-level=INFO")
+
+    result.assert_outcomes(passed=1)
+    shown = ["*before: ?hidden?", "*it does not fit: %d (*", "*afterwards", "*Error: ?hidden?"]
+    result.stdout.fnmatch_lines(shown)
+    result.stdout.no_fnmatch_line("*told-by-trove*")
 
 
 def test_a_summary_begins_with_who_is_to_blame(project, monkeypatch):
