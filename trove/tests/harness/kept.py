@@ -31,9 +31,10 @@ def instances(run: Run, what: str) -> Iterator[tuple[Run, str, dict[str, Any]]]:
                 yield earlier, result, dumped
 
 
-def borrow(run: Run, result: str, dumped: dict[str, Any]) -> dict[str, Any]:
-    """Return what a run has kept as a result of another run's; no third one gets it meanwhile."""
-    run.lend(result)
+def borrow(run: Run, result: str, dumped: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what a run has kept as a result of another run's; None if a third one was faster."""
+    if not run.lend(result):
+        return None
     return dumped | {"kept_by": run.id, "kept_as": result}
 
 

@@ -177,9 +177,17 @@ class Run:
         yield
         self.take_back(what)
 
-    def lend(self, what: str) -> None:
-        """Mark a shared result as in use, for good or until it is taken back."""
-        self._mark(what).touch()
+    def lend(self, what: str) -> bool:
+        """Mark a shared result as in use, for good or until it is taken back.
+
+        Returns:
+            whether it wasn't before: of two who lend it at once one does.
+        """
+        try:
+            self._mark(what).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
     def take_back(self, what: str) -> None:
         """Remove that mark."""

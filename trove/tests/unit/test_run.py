@@ -161,6 +161,15 @@ def test_results_are_private_and_secrets_forgotten(run):
     assert [file.name for file in run.folder.glob("*.json")] == ["image.json"]
 
 
+def test_of_two_who_lend_a_result_at_once_one_does(run):
+    run.once("result", dict)
+
+    assert [run.lend("result"), run.lend("result")] == [True, False]
+
+    run.take_back("result")
+    assert run.lend("result")
+
+
 def test_old_runs_are_forgotten_unless_they_left_something():
     runs = [Run.new() for _ in range(4)]
     for age, run in enumerate(runs):
