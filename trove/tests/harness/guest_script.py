@@ -12,6 +12,7 @@ import re
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 DOCKER = "/run/docker.sock"
@@ -53,7 +54,10 @@ def run_database():
     while not os.path.exists(DOCKER):  # noqa: PTH110
         time.sleep(0.1)
     name = TASK["container_name"]  # noqa: F821
-    # systemd listens for docker, so the call returns when docker is there.
+    # systemd listens for docker, so the first call returns when docker is there.
+    with suppress(RuntimeError):
+        # Of a boot that was broken off: guests that are containers may be started anew.
+        docker("DELETE", f"/containers/{name}?force=1")
     docker("POST", f"/containers/create?name={name}", TASK["container"])  # noqa: F821
     tell(stage="docker")
     docker("POST", f"/containers/{name}/start")
