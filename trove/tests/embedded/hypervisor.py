@@ -21,6 +21,9 @@ class Hypervisor:
         cpu_flags: nova's ``[libvirt] cpu_model_extra_flags``, empty for none.
         containers: its guests are containers: they share this machine's kernel and
             run as its root.
+        report_interval: seconds between a guest agent's looks after its database; Trove's
+            ``report_interval``. They are a good part of what an idle guest does.
+        call_timeout: seconds an agent has to answer; Trove's ``agent_call_low_timeout``.
         fault: starts a probe guest; returns what is wrong, None if that ran.
     """
 
@@ -30,6 +33,8 @@ class Hypervisor:
     cpu_mode: str
     cpu_flags: str = ""
     containers: bool = False
+    report_interval: int = 5
+    call_timeout: int = 30
     fault: Callable[[], str | None]
 
 
@@ -50,6 +55,8 @@ KINDS = {
             virt_type="qemu",
             cpu_mode="host-model",
             cpu_flags=qemu.EMULATED_WITHOUT,
+            report_interval=15,
+            call_timeout=60,
             fault=lambda: None,
         ),
     )
