@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from trove.tests.common import deadline
 from trove.tests.common.errors import ScenarioError
 
 
@@ -34,13 +35,15 @@ def run(
         what: the program's purpose, in words for a user.
         env: variables added to this process's environment.
         cwd: folder to run in.
-        timeout: seconds after which the program is killed.
+        timeout: seconds after which the program is killed; when a run's time is over it is
+            in any case.
 
     Raises:
         ScenarioError: the program failed or took too long; the text has its
             last lines and the log's path.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    timeout = deadline.seconds_left(timeout)
     with log.open("ab") as output:
         try:
             done = subprocess.run(

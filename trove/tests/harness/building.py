@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from trove.tests.common import progress, registries
+from trove.tests.common import deadline, progress, registries
 from trove.tests.common.errors import ScenarioError
 
 _MAKING = ".making"
@@ -70,11 +70,21 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         progress.say(f"waiting for another process that is making {folder.name}")
-        lock.acquire()
+        _acquire_in_time(lock, folder)
     try:
         yield
     finally:
         lock.release()
+
+
+def _acquire_in_time(lock: FileLock, folder: Path) -> None:
+    left = deadline.seconds_left()
+    try:
+        lock.acquire(timeout=-1 if left is None else left)
+    except Timeout:
+        raise ScenarioError(
+            f"Another process is still making {folder.name}, and the run's time is over."
+        ) from None
 
 
 def _discard(making: Path) -> None:

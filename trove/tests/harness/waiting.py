@@ -10,7 +10,7 @@ import requests
 import tenacity
 from keystoneauth1 import exceptions as keystone_errors
 
-from trove.tests.common import progress
+from trove.tests.common import deadline, progress
 from trove.tests.common.errors import ScenarioError
 
 log = logging.getLogger(__name__)
@@ -25,19 +25,6 @@ _tell: Callable[[str, float, bool], None] | None = None
 
 # Those that go on, in the order in which they have begun.
 _watches: list["_Watch"] = []
-
-# When all waits end, by ``time.monotonic``; None for never.
-_end: float | None = None
-
-
-def end_all(at: float | None) -> None:
-    """Have every wait end at a moment, whatever its own limit.
-
-    Args:
-        at: as ``time.monotonic`` tells it; None for never.
-    """
-    global _end
-    _end = at
 
 
 class Clock(Protocol):
@@ -237,16 +224,16 @@ def wait_for(
         Exception: whatever ``predicate`` raised that asking again can't cure.
     """
     watch = _Watch(predicate, label, failing, hold, clock, timeout)
-    left = timeout if _end is None else min(timeout, _end - time.monotonic())
+    left = deadline.seconds_left(timeout)
     watch.is_cut_short = left < timeout
-    deadline = watch.started + left
+    end = watch.started + left
     look_until_settled = tenacity.Retrying(
         retry=(
             tenacity.retry_if_result(lambda settled: not settled)
             | tenacity.retry_if_exception(lambda e: is_transient(e) or isinstance(e, ignoring))
         ),
         wait=tenacity.wait_fixed(interval),
-        stop=lambda _: clock.monotonic() + interval > deadline,
+        stop=lambda _: clock.monotonic() + interval > end,
         sleep=clock.sleep,
         retry_error_callback=watch.give_up,
     )

@@ -5,6 +5,7 @@ import pytest
 import requests
 from troveclient import exceptions as trove_errors
 
+from trove.tests.common import deadline
 from trove.tests.harness import waiting
 from trove.tests.harness.waiting import (
     FailedStateError,
@@ -164,7 +165,7 @@ def test_a_clock_that_is_set_meanwhile_makes_no_wait_longer_or_shorter(monkeypat
 
 
 def test_when_the_run_is_over_every_wait_is(clock, monkeypatch):
-    monkeypatch.setattr(waiting, "_end", time.monotonic() + 5)
+    monkeypatch.setattr(deadline, "_end", time.monotonic() + 5)
 
     with pytest.raises(WaitTimeoutError, match="the run's own time is over"):
         wait_for(lambda: False, "x is healthy", 600, interval=1, clock=clock)
