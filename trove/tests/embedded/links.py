@@ -69,13 +69,16 @@ def connect(init: psutil.Process, net: Addresses, log: Path) -> None:
     Raises:
         ScenarioError: the link could not be set up.
     """
+    _forget_rule(net.link)  # of a cloud that was killed
     for argv in (
+        # What comes through it reaches this machine or nobody. The machine may be a router, as
+        # every one with docker is, or become one: guests would reach the clouds beside theirs.
+        f"ip rule add iif {net.link} priority {_PRIORITY} unreachable",
         f"ip link set {net.link}-in netns {init.pid} name {_INSIDE}",
         f"ip address add {net.host}/{net.link_prefix} dev {net.link}",
         f"ip link set {net.link} up",
     ):
         run(argv.split(), log=log, what="Linking the embedded cloud to this machine")
-    _keep_from_passing(net.link)
     for argv in (
         f"ip address add {net.api}/{net.link_prefix} dev {_INSIDE}",
         f"ip link set {_INSIDE} up",
@@ -86,17 +89,6 @@ def connect(init: psutil.Process, net: Addresses, log: Path) -> None:
         log=log,
         what="Routing the embedded cloud's addresses",
     )
-
-
-def _keep_from_passing(link: str) -> None:
-    """Have what comes through a link reach this machine or nobody.
-
-    The machine may be a router, as every one with docker is: guests would reach the
-    clouds beside theirs. The rule holds whenever somebody makes a router of it.
-    """
-    _forget_rule(link)  # of a cloud that was killed
-    rule = ["ip", "rule", "add", "iif", link, "priority", _PRIORITY, "unreachable"]
-    subprocess.run(rule, check=True)
 
 
 def _forget_rule(link: str) -> None:

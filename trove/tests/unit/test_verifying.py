@@ -58,7 +58,7 @@ class TestCommand:
         assert "restrict=on" in network
         assert "hostfwd=tcp:127.0.0.1:40000-:3306" in network
 
-    def test_wide_vectors_are_not_emulated(self, image):
+    def test_what_is_slow_to_emulate_is_not_there(self, image):
         argv = self.argv(image)
         assert argv[argv.index("-cpu") + 1] == "max,-la57,-erms"
 
