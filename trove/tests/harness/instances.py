@@ -6,7 +6,6 @@ of what the API accepts is done on the guest only later. What a method made for 
 """
 
 import json
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,7 +23,7 @@ from trove.tests.harness.journal import PREFIX, Entry
 from trove.tests.harness.kinds import GONE, delete_instance, find_instance, wait_until_gone
 from trove.tests.harness.paging import every
 from trove.tests.harness.redaction import new_password, remember
-from trove.tests.harness.run import Run
+from trove.tests.harness.run import Run, unique
 from trove.tests.harness.sql import (
     AccessRefusedError,
     CannotConnectError,
@@ -677,7 +676,7 @@ class Instance:
 
     def create_configuration(self, values: dict[str, Any]) -> str:
         """Create a configuration group for instances like this one; returns its id."""
-        name = f"{self.name}-{secrets.token_hex(2)}"
+        name = unique(self.name)
         entry = self.journal.creating("configuration", name)
         with self.journal.refusable(entry):
             group = self.cloud.trove.configurations.create(
