@@ -18,6 +18,14 @@ def tail(log: Path, lines: int = 15) -> str:
     return "\n".join(text[-lines:]) or "(the log is empty)"
 
 
+def dying_with_us(argv: Sequence[str | Path]) -> list[str | Path]:
+    """Return ``argv`` changed so that the kernel kills it when this process ends.
+
+    Strictly it is when the thread ends that starts it.
+    """
+    return ["setpriv", "--pdeathsig", "KILL", *argv]
+
+
 def run(
     argv: Sequence[str | Path],
     *,

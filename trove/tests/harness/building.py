@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from trove.tests.common import deadline, progress, registries
+from trove.tests.common import commands, deadline, progress, registries
 from trove.tests.common.errors import ScenarioError
 
 _MAKING = ".making"
@@ -126,9 +126,8 @@ def isolated(argv: Sequence[str | Path]) -> list[str | Path]:
     When it ends, or this process does, however that happens, the kernel kills
     everything it started and undoes everything it mounted.
     """
-    death = ["setpriv", "--pdeathsig", "KILL"]
     namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    return [*death, *namespaces, *argv]
+    return commands.dying_with_us([*namespaces, *argv])
 
 
 def search_path() -> str:

@@ -6,7 +6,6 @@ import re
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trove.tests.common import commands, machine, paths, progress, qemu
+from trove.tests.common import commands, machine, paths, progress, qemu, scratch
 from trove.tests.common.errors import ScenarioError
 from trove.tests.common.matrix import Target
 from trove.tests.harness import guest_agent, sql
@@ -84,7 +83,7 @@ def verify(
     password = new_password()
     with (
         progress.step(f"verification of guest image {image.name} by {accelerator} (log: {log})"),
-        _folder() as folder,
+        scratch.folder("verify", paths.home()) as folder,
     ):
         drive = config_drive(folder, user_data(target, password))
         port = _free_port()
@@ -172,7 +171,7 @@ def command(image: GuestImage, accelerator: str, drive: Path, ports: dict[int, i
     # Nothing of the disk outlives the guest, so it waits for no disk.
     disk = f"file={image.disk},format={image.disk_format},if=virtio,snapshot=on,cache=unsafe"
     argv = [
-        *("setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"),
+        "qemu-system-x86_64",
         *("-machine", "pc", "-accel", accelerator, "-cpu", _PROCESSOR[accelerator]),
         *("-smp", str(_PROCESSORS), "-m", str(_RAM_MB)),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio"),
@@ -186,7 +185,7 @@ def command(image: GuestImage, accelerator: str, drive: Path, ports: dict[int, i
         argv += ["-kernel", image.kernel, "-append", image.kernel_command_line]
     if image.ramdisk:
         argv += ["-initrd", image.ramdisk]
-    return [str(word) for word in argv]
+    return [str(word) for word in commands.dying_with_us(argv)]
 
 
 @dataclass
@@ -301,15 +300,6 @@ def _running(argv: list[str], name: str, folder: Path, log: Path) -> Iterator[_G
     finally:
         process.kill()
         process.wait()
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """Have a folder that nobody else can read, for as long as the block."""
-    home = paths.home()
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="verify-", dir=home) as folder:
-        yield Path(folder)
 
 
 def _free_port() -> int:

@@ -6,11 +6,10 @@ Run as a program it is the first process of namespaces like a cloud's own.
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-from trove.tests.common import paths
+from trove.tests.common import commands, paths, scratch
 from trove.tests.embedded import control_groups, init, loop_devices, namespaces
 
 _DOMAIN = """
@@ -45,15 +44,11 @@ def fault(deadline: float = 20) -> str | None:
     """
     if not control_groups.present():
         return "there are no control groups of version 1 for containers"
-    paths.clouds().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".probe-", dir=paths.clouds()) as name:
-        folder = Path(name)
+    with scratch.folder(".probe", paths.clouds(), _release) as folder:
+        program = [sys.executable, "-m", __name__, folder, control_groups.name(folder)]
         try:
             probe = subprocess.run(
-                namespaces.bundle(
-                    [sys.executable, "-m", __name__, folder, control_groups.name(folder)],
-                    "--kill-child",
-                ),
+                commands.dying_with_us(namespaces.bundle(program, "--kill-child")),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -62,13 +57,15 @@ def fault(deadline: float = 20) -> str | None:
             )
         except subprocess.TimeoutExpired:
             return f"no container starts within {deadline:g} s"
-        finally:
-            control_groups.remove(folder)
-            loop_devices.release(_disks_file(folder))
     if probe.returncode == 0:
         return None
     said = probe.stderr.strip().splitlines() or [f"the probe ended with {probe.returncode}"]
     return f"no container starts ({said[-1]})"
+
+
+def _release(folder: Path) -> None:
+    control_groups.remove(folder)
+    loop_devices.release(_disks_file(folder))
 
 
 def _disks_file(folder: Path) -> Path:

@@ -1,0 +1,55 @@
+"""Folders for the duration of something, removed also after a process that was killed."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def folder(
+    kind: str, within: Path, release: Callable[[Path], object] = lambda _: None
+) -> Iterator[Path]:
+    """Have an empty folder that nobody else can read, for as long as the block.
+
+    What processes that were killed in such a block have left of its kind is removed.
+
+    Args:
+        kind: begins the folder's name.
+        within: the folder that it is made in; made, too, if need be.
+        release: undoes what keeps files in such a folder in use, before it is removed.
+    """
+    within.mkdir(parents=True, exist_ok=True)
+
+    def remove(folder: Path) -> None:
+        release(folder)
+        shutil.rmtree(folder)
+
+    with ExitStack() as stack:
+        # Nobody takes for left behind what is made and not yet held.
+        with _held(within):
+            for left in within.glob(f"{kind}-*"):
+                with suppress(OSError), _held(left, fcntl.LOCK_NB):
+                    remove(left)
+            made = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=within))
+            stack.enter_context(_held(made))
+        stack.callback(remove, made)
+        yield made
+
+
+@contextmanager
+def _held(folder: Path, how: int = 0) -> Iterator[None]:
+    """Hold a folder until the block, or this process, ends.
+
+    Raises:
+        OSError: another process holds it, and ``how`` is not to wait for that.
+    """
+    handle = os.open(folder, os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | how)
+        yield
+    finally:
+        os.close(handle)
