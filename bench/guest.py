@@ -17,7 +17,7 @@ from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded.api import EmbeddedCloud
 from trove.tests.harness.waiting import wait_for
 
-SIZE = 64 << 20
+SIZE = 128 << 20
 _PROBE = Path(__file__).with_name("probe.py")
 
 
