@@ -15,6 +15,7 @@ from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import sql
 from trove.tests.harness.condition import SpoiltError
 from trove.tests.harness.guest_health import GuestErrors
+from trove.tests.harness.run import SharedError
 from trove.tests.harness.waiting import WaitError, is_transient
 from trove.tests.harness.workload import LostDataError
 
@@ -57,6 +58,9 @@ def likely(error: BaseException) -> Culprit:
         return Culprit.PRODUCT
     if any(isinstance(each, CloudFailure) or _is_of_environment(each) for each in chain):
         return Culprit.ENVIRONMENT
+    for each in chain:
+        if isinstance(each, SharedError):
+            return Culprit(each.culprit)
     if any(isinstance(each, _PRODUCT) for each in chain):
         return Culprit.PRODUCT
     # What explains itself and is none of those was said while all was being prepared.

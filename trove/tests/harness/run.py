@@ -12,7 +12,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -39,6 +39,18 @@ _BEGUN = "%y%m%d%H%M"  # UTC, for one cloud may be used from several places
 # for together.
 _ID = r"([0-9]{10})[0-9a-f]{4}"
 _NAME = re.compile(rf"{PREFIX}(?P<run>{_ID})-[a-z0-9-]+-[0-9a-f]{{4,8}}(?:-[0-9]+)?")
+
+
+class SharedError(ScenarioError):
+    """What is shared could not be made, as whoever wants it is told.
+
+    Attributes:
+        culprit: whose fault it was likely to be, by who tried.
+    """
+
+    def __init__(self, text: str, culprit: str) -> None:
+        super().__init__(text)
+        self.culprit = culprit
 
 
 @dataclass(frozen=True)
@@ -119,6 +131,9 @@ class Run:
         Args:
             what: names the thing within the run; also a file name.
             make: returns something that JSON can hold.
+
+        Raises:
+            SharedError: it failed with a ``ScenarioError``.
         """
         self.prepare()
         result = self.folder / f"{what}.json"
@@ -128,12 +143,19 @@ class Run:
                 try:
                     outcome = {"value": make()}
                 except ScenarioError as error:
-                    outcome = {"error": str(error)}
+                    outcome = {"error": str(error), "culprit": _culprit(error)}
                 _write_whole(result, json.dumps(outcome))
             outcome = _read(result)
         if "error" in outcome:
-            raise ScenarioError(outcome["error"])
+            raise SharedError(outcome["error"], outcome["culprit"])
         return outcome["value"]
+
+    def forget_failures(self) -> None:
+        """Have what failed be tried again by who wants it next."""
+        for result in self.folder.glob("*.json"):
+            with self.alone(result.stem), suppress(FileNotFoundError):
+                if "error" in _read(result):
+                    result.unlink()
 
     def _alive(self, name: str) -> FileLock:
         self.prepare()
@@ -267,6 +289,13 @@ def _folders() -> list[Path]:
 
 def _lock(file: Path, timeout: float) -> FileLock:
     return FileLock(file, timeout, is_singleton=False, poll_interval=LOCK_INTERVAL)
+
+
+def _culprit(error: ScenarioError) -> str:
+    # Here, for a reaper has nothing to do with it and, while it waits, is to be small.
+    from trove.tests.harness.culprits import likely
+
+    return likely(error)
 
 
 def _read(result: Path) -> dict[str, Any]:

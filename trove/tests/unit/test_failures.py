@@ -261,6 +261,21 @@ def test_a_test_that_the_cloud_has_failed_is_tried_again_on_demand(project, monk
     result.stdout.fnmatch_lines(["FAILED *by_itself* - PRODUCT: *"])
 
 
+def test_what_tests_share_is_tried_again_with_them(project, monkeypatch):
+    monkeypatch.setenv("FAKE_BUILD_FAILS", "1")
+    with (project.pytester.path / "conftest.py").open("a") as conftest:
+        conftest.write(
+            "\n\nimport os\n\n"
+            "def pytest_runtest_logreport(report):\n"
+            "    os.environ.pop('FAKE_BUILD_FAILS', None)\n"
+        )
+    project.pytester.makepyfile("def test_it(shared_instance): pass")
+
+    result = project.run("-m", "mysql", "--rerun-environment=1")
+
+    result.stdout.fnmatch_lines(["*1 passed*1 rerun*"])
+
+
 def test_who_passes_at_the_second_attempt_fails_by_what_that_has_spoilt(project):
     project.pytester.makepyfile(
         """

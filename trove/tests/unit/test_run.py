@@ -6,7 +6,17 @@ import pytest
 from filelock import Timeout
 
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness.run import SECRET, Run, begun_at, ended_runs, forget_old_runs, run_of
+from trove.tests.harness.culprits import Culprit, likely
+from trove.tests.harness.run import (
+    SECRET,
+    Run,
+    SharedError,
+    begun_at,
+    ended_runs,
+    forget_old_runs,
+    run_of,
+)
+from trove.tests.harness.waiting import WaitTimeoutError
 
 
 @pytest.fixture
@@ -115,6 +125,30 @@ def test_once_remembers_an_explained_failure(run):
         run.once("it", fail)
     with pytest.raises(ScenarioError, match="no space"):
         run.once("it", lambda: pytest.fail("tried again"))
+
+
+def test_it_remembers_whose_fault_it_was(run):
+    def fail():
+        raise WaitTimeoutError("not within 10 s")
+
+    for _ in range(2):
+        with pytest.raises(SharedError, match="not within 10 s") as raised:
+            run.once("it", fail)
+        assert likely(raised.value) is Culprit.PRODUCT
+
+
+def test_what_failed_is_tried_again_on_demand(run):
+    def fail():
+        raise ScenarioError("no space")
+
+    run.once("other", lambda: {"id": 1})
+    with pytest.raises(ScenarioError):
+        run.once("it", fail)
+
+    run.forget_failures()
+
+    assert run.once("it", lambda: {"id": 2}) == {"id": 2}
+    assert run.once("other", lambda: pytest.fail("made again")) == {"id": 1}
 
 
 def test_once_forgets_an_interruption(run):
