@@ -121,7 +121,7 @@ class Journal:
         """Yield what is written down, each with its time in seconds since 1970 as ``at``."""
         try:
             raw = self.path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return
         for line in raw.splitlines():
             try:

@@ -86,7 +86,12 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def own(self) -> FileLock:
-        """Mark the run as alive until this process ends; return the lock held."""
+        """Mark the run as alive until this process ends; return the lock held.
+
+        Raises:
+            filelock.Timeout: it is alive already.
+            ScenarioError: nothing can be written to its folder.
+        """
         return self._alive(OWNER_LOCK)
 
     def join(self, worker: str) -> FileLock:
@@ -158,9 +163,17 @@ class Run:
                     result.unlink()
 
     def _alive(self, name: str) -> FileLock:
-        self.prepare()
-        lock = _lock(self.folder / name, timeout=0)
-        lock.acquire()
+        try:
+            self.prepare()
+            lock = _lock(self.folder / name, timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise
+        except OSError as error:
+            raise ScenarioError(
+                f"{self.folder.parent} can't be written to ({error.strerror}): name another"
+                " folder for all that is kept in TROVE_SCENARIO_HOME."
+            ) from None
         return lock
 
     def be_latest(self) -> None:

@@ -245,5 +245,5 @@ def _changes(moments: list[tuple[float, str]]) -> list[tuple[float, str]]:
 def _lines(file: Path) -> list[str]:
     try:
         return file.read_text().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []

@@ -3,6 +3,8 @@
 import json
 import re
 import stat
+import threading
+import time
 
 import pytest
 
@@ -210,8 +212,58 @@ def test_a_run_is_not_gone_on_with_on_another_cloud(project):
     assert run.journal.facts()["identity"] == "http://other project"
 
 
-def test_a_run_that_has_left_nothing_can_not_be_gone_on_with(project):
-    result = project.run("-m", "mysql", "--resume=2611260000dead")
+@pytest.mark.parametrize("name", ["2611260000dead", "latest", "../runs", "../2611260000beef"])
+def test_a_run_that_has_left_nothing_can_not_be_gone_on_with(project, name):
+    elsewhere = Run("2611260000beef", paths.home() / "2611260000beef")
+    elsewhere.journal.creating("instance", f"{PREFIX}db")
+
+    result = project.run("-m", "mysql", f"--resume={name}")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --resume can't be '2611260000dead': no run of this *"])
+    result.stderr.fnmatch_lines([f"ERROR: --resume can't be '{name}': no run of this *"])
+
+
+def test_the_latest_run_is_gone_on_with_by_its_own_name(project):
+    project.pytester.makepyfile(
+        "import os\ndef test_it(shared_instance): os.path.exists('alive') or os._exit(9)"
+    )
+    project.run("-m", "mysql", "--keep=on-failure")
+    (run,) = project.runs
+    (project.pytester.path / "alive").touch()
+
+    project.run("-m", "mysql", "--resume=latest").assert_outcomes(passed=1)
+
+    assert project.runs == [run]
+    assert (run.folder.parent / "latest").resolve() == run.folder
+
+
+def test_the_workers_of_a_run_that_died_are_waited_for(project):
+    run = Run("2611260000dead", paths.runs() / "2611260000dead")
+    run.journal.header(user="fake", admin="fake", identity="http://fake project")
+    run.journal.creating("configuration", f"{PREFIX}left")
+    project.pytester.makepyfile("def test_it(cloud, target): pass")
+    lives = threading.Event()
+
+    def worker() -> None:
+        alive = run.join("gw0")
+        lives.set()
+        time.sleep(3)
+        alive.release()
+
+    threading.Thread(target=worker).start()
+    lives.wait()
+
+    result = project.run("-m", "mysql", "-n1", f"--resume={run.id}")
+
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_where_nothing_can_be_written_one_sentence_says_so(project, monkeypatch, workers):
+    monkeypatch.setenv("TROVE_SCENARIO_HOME", str(project.pytester.makefile(".txt", "no folder")))
+    project.pytester.makepyfile("def test_it(cloud, target): pass")
+
+    result = project.run("-m", "mysql", *workers)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: */runs can't be written to (Not a directory): name *"])
