@@ -175,13 +175,16 @@ class InstanceFactory:
         """Ask Trove for replicas of an instance in one call; don't wait.
 
         Trove calls several ``<name>-1``, ``<name>-2``, …, and returns one of them.
+
+        Raises:
+            ScenarioError: Trove refuses.
         """
         name = self.run.name("replica")
         names = [f"{name}-{number}" for number in range(1, count + 1)] if count > 1 else [name]
         request = {"nics": self.spec.request()["nics"], "replica_of": source.id}
         entries = [self.run.journal.creating("instance", each) for each in names]
         several = {"replica_count": count} if count > 1 else {}
-        with self.run.journal.refusable(*entries):
+        with _refusal_told(name), self.run.journal.refusable(*entries):
             self.cloud.trove.instances.create(name, **request, **several)
         ids = {each.name: each.id for each in every(self.cloud.trove.instances.list)}
         return [
@@ -196,13 +199,14 @@ class InstanceFactory:
 
     def _ask(self, name: str, request: dict[str, Any], login: Login, database: str) -> "Instance":
         entry = self.run.journal.creating("instance", name)
-        try:
-            # One at a time: the first two of a project break the server when they come
-            # together, for both write down that it has used nothing yet.
-            with self.run.alone("create"), self.run.journal.refusable(entry):
-                made = self.cloud.trove.instances.create(name, **request)
-        except trove_errors.ClientException as error:
-            raise ScenarioError(f"Trove refuses to create instance {name}: {error}") from error
+        # One at a time: the first two of a project break the server when they come
+        # together, for both write down that it has used nothing yet.
+        with (
+            self.run.alone("create"),
+            _refusal_told(name),
+            self.run.journal.refusable(entry),
+        ):
+            made = self.cloud.trove.instances.create(name, **request)
         return Instance(self, self.run.journal.created(entry, made.id), login, database)
 
     def restore(self, dumped: dict[str, Any]) -> "Instance":
@@ -210,6 +214,14 @@ class InstanceFactory:
         login = Login(dumped["user"], remember(dumped["password"]))
         entry = Entry("instance", dumped["name"], dumped["id"])
         return Instance(self, entry, login, dumped["database"])
+
+
+@contextmanager
+def _refusal_told(name: str) -> Iterator[None]:
+    try:
+        yield
+    except trove_errors.ClientException as error:
+        raise ScenarioError(f"Trove refuses to create instance {name}: {error}") from error
 
 
 def _fault_of(shown: dict[str, Any]) -> dict[str, Any]:

@@ -85,13 +85,21 @@ def test_it_is_in_the_journal_before_trove_hears_of_it(cloud, factory):
     assert len(factory.run.journal.open_entries()) == 1
 
 
-def test_a_refusal_is_one_sentence_and_nothing_to_clean_up(cloud, factory):
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda factory: factory.request("db"),
+        lambda factory: factory.request_replicas(SimpleNamespace(id="1"), 2),
+    ],
+    ids=["instance", "replicas"],
+)
+def test_a_refusal_is_one_sentence_and_nothing_to_clean_up(cloud, factory, ask):
     def refuse(name, **_):
         raise trove_errors.RequestEntityTooLarge("Quota exceeded")
 
     cloud.trove.instances.create = refuse
     with pytest.raises(ScenarioError, match="^Trove refuses to create instance .*Quota exceeded"):
-        factory.request("db")
+        ask(factory)
     assert factory.run.journal.open_entries() == []
 
 

@@ -83,6 +83,36 @@ def test_what_a_worker_had_in_hand_when_it_died_is_no_other_workers(project):
     assert project.cloud.all("instance") == []
 
 
+def test_an_instance_that_is_refused_fails_who_wants_it_alone(project):
+    with (project.pytester.path / "conftest.py").open("a") as conftest:
+        conftest.write(
+            """
+
+from troveclient import exceptions
+from trove.tests.unit.fakes import Instances
+
+create = Instances.create
+
+def within_quota(self, name, **request):
+    if "-shared-" not in name:
+        raise exceptions.RequestEntityTooLarge("Quota exceeded")
+    return create(self, name, **request)
+
+Instances.create = within_quota
+"""
+        )
+    project.pytester.makepyfile(
+        """
+        def test_the_first(shared_instance): pass
+        def test_the_second(spare_instance): pass
+        """
+    )
+    result = project.run("-m", "mysql")
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*to create instance *-spare-*: Quota exceeded (HTTP 413)"])
+
+
 def test_a_build_that_fails_fails_once(tests_on_the_instance, monkeypatch):
     monkeypatch.setenv("FAKE_BUILD_FAILS", "1")
     project = tests_on_the_instance
