@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from troveclient import exceptions as trove_errors
 from troveclient.v1.management import MgmtConfigurationParameters
 
 from trove.tests.common import progress, release
@@ -113,24 +114,9 @@ def ensure_uploaded(
 
 def register(admin: Cloud, target: Target, image_id: str, journal: Journal) -> LoadedVersion:
     """Have Trove offer a target with this image, and with the matrix's parameters."""
-    versions = admin.trove.mgmt_ds_versions
-    found = _find_version(admin, target)
-    if found is None:
-        name = version_name(target)
-        entry = journal.creating("datastore_version", name, image=image_id)
-        with journal.refusable(entry):
-            versions.create(
-                name,
-                target.datastore.name,
-                target.datastore.manager,
-                image_id,
-                active="true",
-                version=target.version.name,
-            )
-        found = _find_version(admin, target)
-        journal.closed(journal.created(entry, found.id), KEPT)
-    elif found.image != image_id or not found.active:
-        versions.edit(found.id, image=image_id, active="true")
+    found = _find_version(admin, target) or _create_version(admin, target, image_id, journal)
+    if found.image != image_id or not found.active:
+        admin.trove.mgmt_ds_versions.edit(found.id, image=image_id, active="true")
     _register_parameters(admin, found.id, target.version.parameters)
     return LoadedVersion(found.id, target.datastore.name, found.name, image_id)
 
@@ -355,9 +341,36 @@ def _find_version(admin: Cloud, target: Target) -> Any:
     return next((each for each in versions if each.name == version_name(target)), None)
 
 
+def _create_version(admin: Cloud, target: Target, image_id: str, journal: Journal) -> Any:
+    name = version_name(target)
+    entry = journal.creating("datastore_version", name, image=image_id)
+    try:
+        with journal.refusable(entry):
+            admin.trove.mgmt_ds_versions.create(
+                name,
+                target.datastore.name,
+                target.datastore.manager,
+                image_id,
+                active="true",
+                version=target.version.name,
+            )
+    except trove_errors.BadRequest:
+        # Another run on this cloud was quicker.
+        if found := _find_version(admin, target):
+            return found
+        raise
+    found = _find_version(admin, target)
+    journal.closed(journal.created(entry, found.id), KEPT)
+    return found
+
+
 def _register_parameters(admin: Cloud, version: str, parameters: tuple[Parameter, ...]) -> None:
     api = MgmtConfigurationParameters(admin.trove)
-    known = {each.name: each.to_dict() for each in api.list_all_parameter_by_version(version)}
+
+    def known() -> dict[str, dict[str, Any]]:
+        return {each.name: each.to_dict() for each in api.list_all_parameter_by_version(version)}
+
+    before = known()
     for wanted in parameters:
         rule = (
             version,
@@ -367,9 +380,14 @@ def _register_parameters(admin: Cloud, version: str, parameters: tuple[Parameter
             wanted.max,
             wanted.min,
         )
-        if wanted.name not in known:
-            api.create(*rule)
-        elif not _same(known[wanted.name], wanted):
+        if wanted.name not in before:
+            try:
+                api.create(*rule)
+            except trove_errors.BadRequest:
+                # As above.
+                if wanted.name not in known():
+                    raise
+        elif not _same(before[wanted.name], wanted):
             api.modify(*rule)
 
 

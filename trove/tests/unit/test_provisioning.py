@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import requests
 from openstack import exceptions as sdk_errors
+from troveclient import exceptions as trove_errors
 
 from trove.tests.common import matrix
 from trove.tests.common.errors import ScenarioError
@@ -161,6 +162,40 @@ def test_twice_is_the_same_as_once(cloud, target, journal, tmp_path):
     assert load(cloud, target, journal, guest_image(tmp_path)) == first
     assert json.dumps(list(cloud.image.stored)) == images
     assert cloud.trove.calls == calls
+
+
+def test_what_another_run_has_registered_meanwhile_is_taken(
+    cloud, target, journal, tmp_path, monkeypatch
+):
+    """Each is there once Trove is asked for it, though it was not when it was looked for."""
+
+    def overtaken(create):
+        def refuse(*args, **kwargs):
+            create(*args, **kwargs)
+            raise trove_errors.BadRequest("it exists already")
+
+        return refuse
+
+    monkeypatch.setattr(cloud.trove, "create", overtaken(cloud.trove.create))
+    monkeypatch.setattr(cloud.trove, "post", overtaken(cloud.trove.post))
+
+    version = load(cloud, target, journal, guest_image(tmp_path))
+
+    assert version.id == "v1"
+    assert set(cloud.trove.parameters) == {each.name for each in target.version.parameters}
+    assert journal.open_entries() == []
+
+
+@pytest.mark.parametrize("call", ["create", "post"])
+def test_what_trove_refuses_to_register_is_an_error(
+    cloud, target, journal, tmp_path, monkeypatch, call
+):
+    def refuse(*_args, **_kwargs):
+        raise trove_errors.BadRequest("no such manager")
+
+    monkeypatch.setattr(cloud.trove, call, refuse)
+    with pytest.raises(trove_errors.BadRequest, match="no such manager"):
+        load(cloud, target, journal, guest_image(tmp_path))
 
 
 def test_another_image_replaces_that_of_the_version(cloud, target, journal, tmp_path):
