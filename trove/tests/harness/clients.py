@@ -212,7 +212,8 @@ def connect(name: str, account: Account | None = None) -> Cloud:
 def _configuration() -> OpenStackConfig:
     try:
         return OpenStackConfig()
-    except ConfigException as error:
+    # The SDK takes what it has read for what it expects.
+    except (ConfigException, AttributeError, TypeError) as error:
         raise ScenarioError(f"The clouds.yaml in use can't be read: {error}") from None
 
 
@@ -258,6 +259,7 @@ def _log_in(name: str, region: CloudRegion, session: Any) -> None:
         keystone_errors.ConnectionError,
         keystone_errors.DiscoveryFailure,
         keystone_errors.EndpointNotFound,
+        OSError,  # the entry's cacert isn't there: requests says so, and nobody translates it
     ) as error:
         raise ScenarioError(
             f"Keystone of cloud {name!r} at {url} can't be reached: {_one_line(error)}."

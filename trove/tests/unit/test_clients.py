@@ -186,6 +186,23 @@ def test_an_unreachable_keystone(write_clouds):
     assert "\n" not in str(failure.value)
 
 
+def test_a_certificate_that_is_not_there(write_clouds, tmp_path):
+    write_clouds("stack", url="https://127.0.0.1:1/v3")
+    file = tmp_path / "clouds.yaml"
+    clouds_yaml = yaml.safe_load(file.read_text())
+    clouds_yaml["clouds"]["stack"]["cacert"] = str(tmp_path / "gone.pem")
+    file.write_text(yaml.safe_dump(clouds_yaml))
+    with pytest.raises(ScenarioError, match=r"can't be reached: .*gone\.pem"):
+        clients.connect("stack")
+
+
+@pytest.mark.parametrize("text", ["clouds:\n", "clouds: [stack]\n", "stack\n"])
+def test_a_file_of_another_form(tmp_path, text):
+    (tmp_path / "clouds.yaml").write_text(text)
+    with pytest.raises(ScenarioError, match="clouds.yaml"):
+        clients.pair("stack")
+
+
 def test_a_wrong_password(keystone):
     keystone(token_status=401)
     with pytest.raises(ScenarioError, match="refuses demo: wrong user, password or project"):
