@@ -1,10 +1,12 @@
 """How to talk to each kind of database, as any application would."""
 
+import os
 import shlex
 import socket
 import struct
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +17,8 @@ from pymysql.constants import CLIENT, ER
 
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness.redaction import redact
+
+GRACE = 5.0  # seconds beyond its limit that a server has to say that a statement took too long
 
 
 class AccessRefusedError(Exception):
@@ -280,15 +284,16 @@ def _check_trust(text: str) -> None:
 
 
 class _PostgreSQLConnection:
-    def __init__(self, raw: psycopg.Connection) -> None:
+    def __init__(self, raw: psycopg.Connection, timeout: float) -> None:
         self._raw = raw
+        self._timeout = timeout
 
     def run(self, statement: str, *values: object) -> Any:
         rows = self.rows(statement, *values)
         return rows[0][0] if rows else None
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with _postgresql_errors():
+        with _postgresql_errors(), _broken_off(self._raw, self._timeout + GRACE):
             cursor = self._raw.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
 
@@ -353,7 +358,7 @@ class PostgreSQL:
                 **_postgresql_tls(server),
             )
         try:
-            yield _PostgreSQLConnection(raw)
+            yield _PostgreSQLConnection(raw, server.timeout)
         finally:
             raw.close()
 
@@ -366,6 +371,26 @@ class PostgreSQL:
         connection.sendall(_POSTGRESQL_TLS_REQUEST)
         if connection.recv(1) != b"S":
             raise NoTlsError("The server has no TLS.")
+
+
+@contextmanager
+def _broken_off(raw: psycopg.Connection, seconds: float) -> Iterator[None]:
+    """Break off, after some time in this context, the connection to a server that is silent.
+
+    The server keeps its limit of a statement only where it lives, and libpq knows none.
+    """
+
+    def break_off() -> None:
+        with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(raw.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, break_off)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 # Classes of SQLSTATE, or whole ones. A server that is starting, ending or overloaded

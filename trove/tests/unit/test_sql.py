@@ -1,4 +1,5 @@
 import socket
+import threading
 from pathlib import Path
 
 import psycopg
@@ -227,6 +228,26 @@ class TestPostgreSQL:
         server = PostgreSQLServer(select=state("42501"))
         with postgresql(server) as connection, pytest.raises(sql.AccessRefusedError):
             connection.run("SELECT 1")
+
+    def test_a_server_that_falls_silent_is_not_waited_for_without_end(self, monkeypatch):
+        monkeypatch.setattr(sql, "GRACE", 0)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+
+            def let_in() -> None:
+                connection, _ = listening.accept()
+                connection.recv(1024)
+                connection.sendall(b"R\0\0\0\x08\0\0\0\0" + b"Z\0\0\0\x05I")
+                silent.append(connection)
+
+            silent: list[socket.socket] = []
+            threading.Thread(target=let_in, daemon=True).start()
+            server = sql.Server("127.0.0.1", listening.getsockname()[1], 1, encrypted=False)
+            with (
+                sql.dialect("psycopg").connect(server, sql.Login("demo", "x"), None) as connection,
+                pytest.raises(sql.CannotConnectError),
+            ):
+                connection.run("SELECT 1")
+            silent[0].close()
 
     def test_any_other_error_is_left_as_it_is(self, postgresql):
         server = PostgreSQLServer(select=state("42601", psycopg.ProgrammingError))
