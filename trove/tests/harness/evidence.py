@@ -13,6 +13,7 @@ from typing import Any
 from trove.tests.harness import service_logs
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.guest_health import COLOURS
+from trove.tests.harness.instances import Instance
 from trove.tests.harness.journal import Entry
 from trove.tests.harness.paging import every
 from trove.tests.harness.redaction import redact
@@ -68,7 +69,14 @@ class Failure:
     seconds: float
 
 
-def collect(folder: Path, failure: Failure, run: Run, user: Cloud, admin: Cloud) -> str:
+def collect(
+    folder: Path,
+    failure: Failure,
+    run: Run,
+    user: Cloud,
+    admin: Cloud,
+    handled: Iterable[Instance] = (),
+) -> str:
     """Write all that is known of a failure to ``folder``; return a short account.
 
     A piece that can't be had says why in its file, and the account where there can be no
@@ -80,14 +88,22 @@ def collect(folder: Path, failure: Failure, run: Run, user: Cloud, admin: Cloud)
         run: the run, whose living instances are looked at.
         user: the cloud as the tests see it.
         admin: the cloud as its administrator sees it.
+        handled: instances that the tests work with; one may be of an earlier run.
     """
     try:
-        return _collect(folder, failure, run, user, admin)
+        return _collect(folder, failure, run, user, admin, handled)
     except OSError as error:
         return f"no more evidence can be written: {error}"
 
 
-def _collect(folder: Path, failure: Failure, run: Run, user: Cloud, admin: Cloud) -> str:
+def _collect(
+    folder: Path,
+    failure: Failure,
+    run: Run,
+    user: Cloud,
+    admin: Cloud,
+    handled: Iterable[Instance],
+) -> str:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Copies first: looking at instances makes requests of its own.
     requests, requests_admin = list(user.requests), list(admin.requests)
@@ -101,14 +117,16 @@ def _collect(folder: Path, failure: Failure, run: Run, user: Cloud, admin: Cloud
         ids = [line.rpartition(" ")[2] for line in requests + requests_admin]
         about = service_logs.about
         _write(folder / "services.log", lambda: "\n".join(about(Path(logs), ids, failure.began)))
-    account = _collect_instances(folder, run, admin)
+    account = _collect_instances(folder, run, admin, handled)
     _write(folder / "README.md", lambda: _readme(folder))
     return account
 
 
-def _collect_instances(folder: Path, run: Run, admin: Cloud) -> str:
+def _collect_instances(folder: Path, run: Run, admin: Cloud, handled: Iterable[Instance]) -> str:
     """Write what there is of each living instance to a folder of its own."""
-    entries = [each for each in run.journal.open_entries() if each.kind == "instance" and each.id]
+    known = [each for each in run.journal.open_entries() if each.kind == "instance" and each.id]
+    known += [Entry("instance", each.name, each.id) for each in handled]
+    entries = list({entry.id: entry for entry in known}.values())
     if not entries:
         return ""
     with ThreadPoolExecutor() as asking:

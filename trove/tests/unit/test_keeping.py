@@ -61,6 +61,19 @@ def test_a_kept_instance_is_taken_again(project):
     assert [each.id for each in project.cloud.all("instance")] == [kept.id]
 
 
+def test_evidence_of_a_failure_has_an_instance_of_an_earlier_run_as_well(project):
+    project.pytester.makepyfile(test_db=TWO.format(two="pass"))
+    project.run("-m", "mysql", "--keep=always")
+    (kept,) = project.cloud.all("instance")
+    project.pytester.makepyfile(test_db=TWO.format(two="assert False"))
+
+    result = project.run("-m", "mysql", "--reuse")
+
+    result.stdout.fnmatch_lines([f"{kept.name}: HEALTHY"])
+    run = max(project.runs, key=lambda each: each.folder.stat().st_mtime)
+    assert list(run.folder.glob(f"failed/*/{kept.name}/instance.json"))
+
+
 @pytest.mark.parametrize(
     ("left", "again"), [("[]", True), ('[SimpleNamespace(name="left")]', False)]
 )
