@@ -2,21 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from bindep.depends import Depends
-from filelock import FileLock
 
-from trove.tests.common import content, paths, progress, registries
-from trove.tests.common.commands import run
+from trove.tests.common import apt, content, paths, progress, registries
 from trove.tests.common.errors import ScenarioError
 
 _GIB = 1024**3
 _FULL = 8 * 1024**2
 _INSTALLED = Path("/var/lib/dpkg/status")
-_POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def require(what: str, *, gib: float, way_out: str = "") -> None:
@@ -78,36 +73,15 @@ def install_packages(*profiles: str) -> None:
     folder = paths.home() / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     seen = folder / f"packages-{'-'.join(profiles)}"
-    with FileLock(folder / "apt.lock"):
+    with apt.alone():
         if seen.exists() and seen.read_text() == _packages_key():
             return
         if lacking := missing_packages(*profiles):
-            with progress.step(f"system packages ({len(lacking)} missing)"), _no_daemon_starts():
-                _install(lacking, folder / "apt.log")
+            with progress.step(f"system packages ({len(lacking)} missing)"):
+                apt.install(lacking, folder / "apt.log")
         seen.write_text(_packages_key())
 
 
 def _packages_key() -> str:
     """Return a hash of what is wanted and what is installed; comparing the two takes a second."""
     return content.key([paths.BINDEP, _INSTALLED])
-
-
-def _install(packages: list[str], log: Path) -> None:
-    apt, what = {"DEBIAN_FRONTEND": "noninteractive"}, "Installing system packages"
-    run(["apt-get", "update", "-q"], log=log, what=what, env=apt)
-    options = ["-y", "-q", "--no-install-recommends"]
-    run(["apt-get", "install", *options, *packages], log=log, what=what, env=apt)
-
-
-@contextmanager
-def _no_daemon_starts() -> Iterator[None]:
-    """Keep packages from starting their daemons on the host while they install."""
-    if _POLICY.exists():
-        yield
-        return
-    _POLICY.write_text("#!/bin/sh\nexit 101\n")
-    _POLICY.chmod(0o755)
-    try:
-        yield
-    finally:
-        _POLICY.unlink()

@@ -1,12 +1,13 @@
 """Folders for the duration of something, removed also after a process that was killed."""
 
 import fcntl
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from trove.tests.common import locks
 
 
 @contextmanager
@@ -30,26 +31,11 @@ def folder(
 
     with ExitStack() as stack:
         # Nobody takes for left behind what is made and not yet held.
-        with _held(within):
+        with locks.held(within):
             for left in within.glob(f"{kind}-*"):
-                with suppress(OSError), _held(left, fcntl.LOCK_NB):
+                with suppress(OSError), locks.held(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
                     remove(left)
             made = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=within))
-            stack.enter_context(_held(made))
+            stack.enter_context(locks.held(made))
         stack.callback(remove, made)
         yield made
-
-
-@contextmanager
-def _held(folder: Path, how: int = 0) -> Iterator[None]:
-    """Hold a folder until the block, or this process, ends.
-
-    Raises:
-        OSError: another process holds it, and ``how`` is not to wait for that.
-    """
-    handle = os.open(folder, os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | how)
-        yield
-    finally:
-        os.close(handle)

@@ -4,6 +4,7 @@ import contextvars
 import json
 import os
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -122,6 +123,16 @@ def ensure_image(target: Target, *, tuned: bool = True, bootable: bool = False) 
         kernel_command_line="" if bootable else _command_line(tuned),
         manifest=json.loads((folder / "manifest.json").read_text()),
     )
+
+
+def prepare_machine(targets: Iterable[Target]) -> None:
+    """Install what builds need, unless the images of all targets are there already.
+
+    Raises:
+        ScenarioError: images can't be built here.
+    """
+    if not all(recipe(target).folder.is_dir() for target in targets):
+        _check_machine()
 
 
 def recipes(target: Target, *, bootable: bool = False) -> list[Recipe]:

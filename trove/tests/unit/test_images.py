@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from trove.tests.common import matrix, registries
+from trove.tests.common import machine, matrix, registries
 from trove.tests.common.errors import ScenarioError
+from trove.tests.fixtures.images import Builds
 from trove.tests.harness import building, images, layers, store
 
 
@@ -207,6 +208,39 @@ class TestEnsureImage:
         monkeypatch.setattr(registries, "debian_mirrors", dict)
         with pytest.raises(ScenarioError, match="no Debian mirror"):
             images.ensure_image(target)
+
+
+def test_what_builds_need_is_installed_before_they_begin_and_only_for_missing_images(
+    target, home, monkeypatch
+):
+    done = []
+    monkeypatch.setattr(machine, "require", lambda *_, **__: None)
+    monkeypatch.setattr(building, "require_mirror", lambda: None)
+    monkeypatch.setattr(
+        machine,
+        "install_packages",
+        lambda *_: done.append(("installed", threading.current_thread())),
+    )
+    monkeypatch.setattr(images, "ensure_image", lambda target: done.append(("built", target)))
+
+    builds = Builds([target])
+    builds.start()
+    builds.result(target)
+    assert done == [("installed", threading.main_thread()), ("built", target)]
+
+    done.clear()
+    images.recipe(target).folder.mkdir(parents=True)
+    builds.start()
+    builds.result(target)
+    assert done == [("built", target)]
+
+
+def test_what_keeps_images_from_being_built_is_told_to_who_wants_one(target, home, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    builds = Builds([target])
+    builds.start()
+    with pytest.raises(ScenarioError, match="needs root"):
+        builds.result(target)
 
 
 def test_a_mirror_that_does_not_answer_is_named(target, monkeypatch):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trove.tests.common import machine
+from trove.tests.common import apt, machine
 from trove.tests.common.errors import ScenarioError
 
 
@@ -11,6 +11,7 @@ def debian_root(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("TROVE_SCENARIO_HOME", str(tmp_path))
     monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
     monkeypatch.setattr(machine.registries, "host_distribution", lambda: ("debian", "12"))
+    monkeypatch.setattr(apt, "_POLICY", tmp_path / "policy-rc.d")
 
 
 def test_a_debian_with_root_and_room_will_do():
