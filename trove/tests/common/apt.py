@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trove.tests.common import locks
-from trove.tests.common.commands import run
+from trove.tests.common.commands import run, run_to_the_end
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _REFUSAL = """\
@@ -16,27 +16,47 @@ exit 101
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def alone() -> Iterator[int]:
     """Keep other processes from installing packages in this way, of whatever home they are.
 
     What one that was killed meanwhile has left is put right.
+
+    Yields:
+        the lock, for ``install``.
     """
-    with locks.held(_POLICY.parent, busy="another process is installing packages: waiting"):
+    busy = "another process is installing packages: waiting"
+    with locks.held(_POLICY.parent, busy=busy) as lock:
         _put_right()
-        yield
+        yield lock
 
 
-def install(packages: Sequence[str], log: Path) -> None:
-    """Install packages, none of whose daemons is started; the caller is ``alone``.
+def install(packages: Sequence[str], log: Path, lock: int) -> None:
+    """Install packages, none of whose daemons is started.
+
+    Whoever interrupts it while they are unpacked and set up waits for that: dpkg would
+    refuse all further work. What was interrupted earlier is brought to its end.
+
+    Args:
+        packages: their names.
+        log: file that apt's output is appended to.
+        lock: what ``alone`` has yielded. If this process is killed, others wait for apt.
 
     Raises:
         ScenarioError: apt failed.
+        KeyboardInterrupt: this process was interrupted meanwhile.
     """
-    apt, what = {"DEBIAN_FRONTEND": "noninteractive"}, "Installing system packages"
-    options = ["-y", "-q", "--no-install-recommends"]
+    apt = {
+        "log": log,
+        "what": "Installing system packages",
+        "env": {"DEBIAN_FRONTEND": "noninteractive"},
+    }
+    wanted = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
     with _daemons_left_alone():
-        run(["apt-get", "update", "-q"], log=log, what=what, env=apt)
-        run(["apt-get", "install", *options, *packages], log=log, what=what, env=apt)
+        run_to_the_end(["dpkg", "--configure", "-a"], **apt)
+        run(["apt-get", "update", "-q"], **apt)
+        run([*wanted, "--download-only"], **apt)
+        # apt hands the lock on to nobody who might outlive it.
+        run_to_the_end(wanted, inherited=[lock], **apt)
 
 
 @contextmanager

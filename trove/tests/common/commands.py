@@ -2,10 +2,11 @@
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from trove.tests.common import deadline
+from trove.tests.common import deadline, progress
 from trove.tests.common.errors import ScenarioError
 
 
@@ -50,27 +51,84 @@ def run(
         ScenarioError: the program failed or took too long; the text has its
             last lines and the log's path.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
     timeout = deadline.seconds_left(timeout)
-    with log.open("ab") as output:
+    with _started(argv, log, what, env=env, cwd=cwd) as process:
         try:
-            done = subprocess.run(
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise ScenarioError(
+                f"{what}: no end after {timeout:.0f} s. Last lines of {log}:\n{tail(log)}"
+            ) from None
+        except BaseException:
+            process.kill()
+            raise
+    _check(process, log, what)
+
+
+def run_to_the_end(
+    argv: Sequence[str | Path],
+    *,
+    log: Path,
+    what: str,
+    env: Mapping[str, str] | None = None,
+    inherited: Collection[int] = (),
+) -> None:
+    """Run a program that must not be ended half-way: who interrupts this process waits for it.
+
+    It has no time limit, and goes on where this process is killed.
+
+    Args:
+        argv: see ``run``.
+        log: see ``run``.
+        what: see ``run``.
+        env: see ``run``.
+        inherited: open files that it has, too.
+
+    Raises:
+        ScenarioError: the program failed.
+        KeyboardInterrupt: this process was interrupted meanwhile.
+    """
+    # In a session of its own it is out of the terminal's reach.
+    process = _started(argv, log, what, env=env, start_new_session=True, pass_fds=inherited)
+    interrupted = None
+    while process.returncode is None:
+        try:
+            process.wait()
+        except KeyboardInterrupt as interruption:
+            progress.say(f"interrupted; this has to get to its end first: {what}")
+            interrupted = interruption
+    if interrupted:
+        raise interrupted
+    _check(process, log, what)
+
+
+def _started(
+    argv: Sequence[str | Path],
+    log: Path,
+    what: str,
+    *,
+    env: Mapping[str, str] | None,
+    **options: Any,
+) -> subprocess.Popen[bytes]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("ab") as output:
+            return subprocess.Popen(
                 [str(word) for word in argv],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
-                cwd=cwd,
-                timeout=timeout,
-                check=False,
+                **options,
             )
-        except FileNotFoundError:
-            raise ScenarioError(f"{what}: the program {argv[0]} is not installed.") from None
-        except subprocess.TimeoutExpired:
-            raise ScenarioError(
-                f"{what}: no end after {timeout:.0f} s. Last lines of {log}:\n{tail(log)}"
-            ) from None
-    if done.returncode != 0:
+    except FileNotFoundError:
+        raise ScenarioError(f"{what}: the program {argv[0]} is not installed.") from None
+
+
+def _check(ended: subprocess.Popen[bytes], log: Path, what: str) -> None:
+    if ended.returncode != 0:
         raise ScenarioError(
-            f"{what}: {argv[0]} ended with {done.returncode}. Last lines of {log}:\n{tail(log)}"
+            f"{what}: {ended.args[0]} ended with {ended.returncode}."
+            f" Last lines of {log}:\n{tail(log)}"
         )

@@ -10,8 +10,11 @@ from trove.tests.common import progress
 
 
 @contextmanager
-def held(folder: Path, how: int = fcntl.LOCK_EX, *, busy: str = "") -> Iterator[None]:
+def held(folder: Path, how: int = fcntl.LOCK_EX, *, busy: str = "") -> Iterator[int]:
     """Hold a folder until the block, or this process, ends.
+
+    Yields:
+        the open file that the lock is on: programs that inherit it hold the folder as well.
 
     Args:
         folder: the folder.
@@ -24,7 +27,7 @@ def held(folder: Path, how: int = fcntl.LOCK_EX, *, busy: str = "") -> Iterator[
     handle = os.open(folder, os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _lock(handle, how, busy)
-        yield
+        yield handle
     finally:
         os.close(handle)
 

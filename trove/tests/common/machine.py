@@ -69,16 +69,17 @@ def install_packages(*profiles: str) -> None:
 
     Raises:
         ScenarioError: apt failed.
+        KeyboardInterrupt: this process was interrupted; apt has got to its end before.
     """
     folder = paths.home() / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     seen = folder / f"packages-{'-'.join(profiles)}"
-    with apt.alone():
+    with apt.alone() as lock:
         if seen.exists() and seen.read_text() == _packages_key():
             return
         if lacking := missing_packages(*profiles):
             with progress.step(f"system packages ({len(lacking)} missing)"):
-                apt.install(lacking, folder / "apt.log")
+                apt.install(lacking, folder / "apt.log", lock)
         seen.write_text(_packages_key())
 
 
