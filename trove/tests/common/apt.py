@@ -1,5 +1,6 @@
 """Install Debian's packages, and leave the machine otherwise as it is."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ _REFUSAL = """\
 # Of trove-scenario, for as long as it installs packages.
 exit 101
 """
+_UNITS = Path("/etc/systemd/system")
 
 
 @contextmanager
@@ -31,7 +33,9 @@ def alone() -> Iterator[int]:
 
 
 def install(packages: Sequence[str], log: Path, lock: int) -> None:
-    """Install packages, none of whose daemons is started.
+    """Install packages, none of whose daemons is started, now or at the next boot.
+
+    What was enabled before stays so; if this process is killed, what is new does, too.
 
     Whoever interrupts it while they are unpacked and set up waits for that: dpkg would
     refuse all further work. What was interrupted earlier is brought to its end.
@@ -61,20 +65,33 @@ def install(packages: Sequence[str], log: Path, lock: int) -> None:
 
 @contextmanager
 def _daemons_left_alone() -> Iterator[None]:
-    """Keep packages from starting their daemons while they install."""
-    if _POLICY.exists():  # the machine has its own
-        yield
-        return
-    _POLICY.write_text(_REFUSAL)
-    _POLICY.chmod(0o755)
+    """Keep packages from having their daemons run: now, and from the next boot on."""
+    enabled = set(_enabled().values())
+    if not _POLICY.exists():  # else the machine has its own
+        _POLICY.write_text(_REFUSAL)
+        _POLICY.chmod(0o755)
     try:
         yield
     finally:
+        # Not by `systemctl disable`: it takes along what a unit has in its `Also=`, and that
+        # may have been enabled before.
+        for link, unit in _enabled().items():
+            if unit not in enabled:
+                link.unlink()
         _put_right()
+
+
+def _enabled() -> dict[Path, str]:
+    """Return the links by which systemd starts units, or knows them by another name, and these.
+
+    Those that keep it from ever starting one are none of them.
+    """
+    links = {path: path.readlink() for path in _UNITS.rglob("*") if path.is_symlink()}
+    return {link: unit.name for link, unit in links.items() if unit != Path(os.devnull)}
 
 
 def _put_right() -> None:
     """Let daemons be started again, if it is us who keep them from it."""
     with suppress(FileNotFoundError):
-        if _POLICY.read_text() == _REFUSAL:
+        if _POLICY.read_text(errors="replace") == _REFUSAL:
             _POLICY.unlink()

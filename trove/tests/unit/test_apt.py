@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from trove.tests.common import apt
 apt._POLICY = Path(sys.argv[1], "policy-rc.d")
+apt._UNITS = Path(sys.argv[1], "system")
 with apt.alone() as lock:
     apt.install(["haproxy"], Path(sys.argv[1], "log"), lock)
 """
@@ -29,6 +30,16 @@ case "$*" in
     install*) touch begun; sleep 1; touch installed ;;
 esac
 """
+# Links to units that packages make while they are installed.
+BROUGHT = {
+    "multi-user.target.wants/haproxy.service": "haproxy.service",
+    "multi-user.target.wants/ssh.service": "ssh.service",
+    "openvswitch-switch.service.requires/record.service": "record.service",
+    "sockets.target.wants/epmd.socket": "epmd.socket",
+    "ovn-nb.service": "ovn-ovsdb-server-nb.service",
+    "sshd.service": "ssh.service",
+    "masked.service": "/dev/null",
+}
 
 
 @pytest.fixture
@@ -39,11 +50,27 @@ def policy(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def install(tmp_path, monkeypatch, policy):
-    """Installs; returns what was run, and which daemons could be started meanwhile."""
+def units(tmp_path, monkeypatch) -> Path:
+    """The folder that has what systemd starts."""
+    monkeypatch.setattr(apt, "_UNITS", tmp_path / "system")
+    return tmp_path / "system"
+
+
+def enable(link: Path, unit: str) -> None:
+    """Make a link to a unit, as a package or an administrator does."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(Path("/lib/systemd/system", unit))
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch, policy, units):
+    """Installs; returns what was run, and whether daemons could be started meanwhile."""
     run = []
 
     def note(argv, **_options):
+        for link, unit in BROUGHT.items():
+            enable(units / link, unit)
         refused = policy.exists() and policy.stat().st_mode & stat.S_IXUSR
         run.append((" ".join(argv), "refused" if refused else "started"))
 
@@ -60,6 +87,18 @@ def install(tmp_path, monkeypatch, policy):
 def test_no_daemon_is_started_while_packages_are_installed(install, policy):
     assert {daemons for _, daemons in install()} == {"refused"}
     assert not policy.exists()
+
+
+def test_no_unit_is_enabled_that_was_not_before(install, units):
+    enable(units / "getty.target.wants/getty@tty1.service", "getty@.service")
+    enable(units / "multi-user.target.wants/ssh.service", "ssh.service")
+    install()
+    assert {str(each.relative_to(units)) for each in units.rglob("*") if not each.is_dir()} == {
+        "getty.target.wants/getty@tty1.service",
+        "multi-user.target.wants/ssh.service",
+        "sshd.service",
+        "masked.service",
+    }
 
 
 def test_what_a_killed_process_left_goes_and_refuses_meanwhile(install, policy):
