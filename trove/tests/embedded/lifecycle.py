@@ -127,8 +127,8 @@ def _new(
     cloud: Cloud, wanted: Wanted, components: tuple[str, ...], lease_duration: float
 ) -> Settings:
     machine.require("The embedded cloud", gib=DISK_NEEDED, way_out=WAY_OUT)
-    remove(cloud)
     machine.install_packages("embedded")
+    remove(cloud)
     venv = packages.services_environment(paths.home() / "logs" / "services.log")
     with ThreadPoolExecutor(max_workers=1) as pool:
         choice = pool.submit(hypervisor.choose, wanted.hypervisor)

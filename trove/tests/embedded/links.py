@@ -5,6 +5,7 @@ the kernel gives a name once, so two clouds never share a part.
 """
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -98,6 +99,8 @@ def _forget_rule(link: str) -> None:
 
 def _forget_rules_of_no_link() -> None:
     """Remove the rules of links that are gone; the kernel leaves them there."""
+    if not shutil.which("ip"):
+        return  # who makes them needs it
     argv = ["ip", "-json", "rule", "list", "priority", _PRIORITY]
     listed = subprocess.run(argv, check=True, capture_output=True).stdout
     for rule in json.loads(listed):

@@ -1,0 +1,37 @@
+"""Clouds come up and go down, as far as that takes neither root nor a cloud."""
+
+import pytest
+
+from trove.tests.common import machine
+from trove.tests.common.errors import ScenarioError
+from trove.tests.embedded import lifecycle, packages
+from trove.tests.embedded.cloud import Cloud
+
+
+@pytest.fixture
+def done(monkeypatch) -> list[str]:
+    """What a start has done until it needs the package index, which does not answer."""
+    done = []
+
+    def fail(_log):
+        raise ScenarioError("no package index")
+
+    monkeypatch.setattr(machine, "require", lambda *_, **__: done.append("required"))
+    monkeypatch.setattr(machine, "install_packages", lambda *_: done.append("installed"))
+    monkeypatch.setattr(lifecycle, "remove", lambda _cloud: done.append("removed"))
+    monkeypatch.setattr(packages, "services_environment", fail)
+    return done
+
+
+def test_programs_that_end_a_cloud_are_installed_before_one_is_replaced(done):
+    with pytest.raises(ScenarioError, match="no package index"):
+        lifecycle.up(Cloud())
+    assert done == ["required", "installed", "removed"]
+
+
+def test_where_those_programs_are_missing_a_cloud_is_down_as_well(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    cloud = Cloud()
+    cloud.make_folders()
+    lifecycle.down(cloud)
+    assert not cloud.folder.exists()
