@@ -200,7 +200,7 @@ def _shell(arguments: argparse.Namespace) -> int:
             command.append("--norc")
     environment = {
         "OS_CLOUD": cloud.user_cloud,
-        "OS_CLIENT_CONFIG_FILE": str(clouds_yaml.location()),
+        clouds_yaml.VARIABLE: str(clouds_yaml.location()),
         NAME_VARIABLE: cloud.name,
         "PATH": os.pathsep.join(programs),
         "PS1": f"({cloud.name}{' inside' if arguments.inside else ''}) \\w \\$ ",

@@ -11,14 +11,18 @@ from pathlib import Path
 
 from filelock import FileLock
 from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from trove.tests.common import paths, progress
+from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded.cloud import REGION, Cloud
+
+VARIABLE = "OS_CLIENT_CONFIG_FILE"
 
 
 def location() -> Path:
     """Return the file: ``OS_CLIENT_CONFIG_FILE``, or the user's own clouds.yaml."""
-    if named := os.environ.get("OS_CLIENT_CONFIG_FILE"):
+    if named := os.environ.get(VARIABLE):
         return Path(named).expanduser()
     base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     return Path(base).expanduser() / "openstack" / "clouds.yaml"
@@ -40,10 +44,22 @@ def _entry(cloud: Cloud, user: str) -> dict:
     }
 
 
+def check() -> None:
+    """Say what is wrong with the file, before a cloud is started that must get into it.
+
+    Raises:
+        ScenarioError: it can't be read.
+    """
+    _read(location())
+
+
 def add(cloud: Cloud) -> Path:
     """Write the entries of the demo user and the administrator; return the file.
 
     A cloud of the same name that another home has loses them, and the user is told so.
+
+    Raises:
+        ScenarioError: the file can't be read or written.
     """
     entries = {
         cloud.user_cloud: _entry(cloud, "demo"),
@@ -67,6 +83,9 @@ def remove(cloud: Cloud) -> None:
     """Take the cloud's entries out; a file that held nothing else is removed.
 
     Those that another home's cloud of the same name has written since are left.
+
+    Raises:
+        ScenarioError: the file can't be read or written.
     """
 
     def drop(clouds: dict) -> None:
@@ -84,27 +103,67 @@ def _is_of(cloud: Cloud, entry: dict) -> bool:
 
 
 def _rewrite(change: Callable[[dict], object]) -> None:
-    file, yaml = location(), YAML()
+    file = location()
+    try:
+        paths.home().mkdir(parents=True, exist_ok=True)
+        with FileLock(paths.home() / "clouds.yaml.lock"):
+            document = _read(file)
+            before = repr(document["clouds"])
+            change(document["clouds"])
+            if repr(document["clouds"]) != before:
+                _write(document, file)
+    except OSError as error:
+        raise ScenarioError(f"{file} can't be written: {error.strerror}.") from None
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
     yaml.preserve_quotes = True
-    paths.home().mkdir(parents=True, exist_ok=True)
-    with FileLock(paths.home() / "clouds.yaml.lock"):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        document = (yaml.load(file) if file.exists() else None) or {}
-        before = repr(document.get("clouds"))
-        clouds = document.setdefault("clouds", {})
-        if clouds is None:
-            clouds = document["clouds"] = {}
-        change(clouds)
-        if repr(clouds) == before:
-            return
-        if not clouds and list(document) == ["clouds"]:
-            file.unlink(missing_ok=True)
-            for folder in (file.parent, file.parent.parent):
-                with contextlib.suppress(OSError):  # it holds something else
-                    folder.rmdir()
-            return
-        part = file.with_name(f".{file.name}.part")
+    return yaml
+
+
+def _read(file: Path) -> dict:
+    try:
+        document = (_yaml().load(file) if file.exists() else None) or {}
+        fault = _fault(document)
+    except (OSError, YAMLError) as error:
+        fault = _reason(error)
+    if fault:
+        raise ScenarioError(
+            f"{file} can't be read: {fault}. Correct it, or name another file in {VARIABLE}."
+        )
+    document["clouds"] = document.get("clouds") or {}
+    return document
+
+
+def _fault(document: object) -> str | None:
+    if isinstance(document, dict) and isinstance(document.get("clouds") or {}, dict):
+        return None
+    return "it has no mapping named clouds"
+
+
+def _reason(error: OSError | YAMLError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror
+    if not isinstance(error, MarkedYAMLError):
+        return str(error).partition("\n")[0]
+    # What a key that is there twice stands for may be a password.
+    return f"{error.problem.partition(' with value')[0]} in line {error.problem_mark.line + 1}"
+
+
+def _write(document: dict, file: Path) -> None:
+    if list(document) == ["clouds"] and not document["clouds"]:
+        file.unlink()
+        for folder in (file.parent, file.parent.parent):
+            with contextlib.suppress(OSError):  # it holds something else
+                folder.rmdir()
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.part")
+    try:
         part.touch(mode=0o600)
         with part.open("w") as stream:
-            yaml.dump(document, stream)
+            _yaml().dump(document, stream)
         part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)

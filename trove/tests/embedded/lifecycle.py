@@ -88,6 +88,7 @@ def up(cloud: Cloud, wanted: Wanted = Wanted()) -> Settings:  # noqa: B008 -- it
     Raises:
         ScenarioError: something it needs is missing, or a service did not start.
     """
+    clouds_yaml.check()
     duration, components = lease.seconds(wanted.lease), with_needs(wanted.services)
     with locked(cloud):
         running, init = cloud.settings, cloud.init
@@ -157,6 +158,7 @@ def reset(cloud: Cloud) -> None:
     Raises:
         ScenarioError: the cloud is not up, or a service did not start.
     """
+    clouds_yaml.check()
     with locked(cloud):
         settings = cloud.settings
         if not settings or settings.tree != configuration.key():
@@ -191,7 +193,7 @@ def down(cloud: Cloud) -> None:
     """End the cloud, whatever state it is in, and remove all it left.
 
     Raises:
-        ScenarioError: a process could not be ended.
+        ScenarioError: a process could not be ended, or clouds.yaml not be changed.
     """
     with locked(cloud):
         remove(cloud)
@@ -207,6 +209,12 @@ def expire(cloud: Cloud) -> None:
 
 
 def _end(cloud: Cloud) -> None:
+    """End the cloud; what is in its folder stays."""
+    _stop(cloud)
+    clouds_yaml.remove(cloud)
+
+
+def _stop(cloud: Cloud) -> None:
     """End every process, mount and link of the cloud."""
     if init := cloud.init:
         namespaces.destroy(init)
@@ -214,11 +222,12 @@ def _end(cloud: Cloud) -> None:
     loop_devices.release(cloud.disks_file)
     lease.unwatch(cloud)
     links.release(cloud.folder)
-    clouds_yaml.remove(cloud)
     cloud.unmark_ready()
 
 
 def remove(cloud: Cloud) -> None:
     """End the cloud and remove its folder; the caller holds its lock."""
-    _end(cloud)
+    _stop(cloud)
     shutil.rmtree(cloud.folder, ignore_errors=True)
+    # Last, for on a full disk there is no room for it before.
+    clouds_yaml.remove(cloud)

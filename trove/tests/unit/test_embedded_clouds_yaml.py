@@ -1,10 +1,13 @@
 """The entries in clouds.yaml come and go; everything else stays as it was."""
 
+import errno
 import stat
+from pathlib import Path
 
 import pytest
 import yaml
 
+from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import clouds_yaml
 from trove.tests.embedded.cloud import Cloud
 
@@ -28,6 +31,15 @@ def cloud(tmp_path, monkeypatch) -> Cloud:
     return cloud
 
 
+@pytest.fixture
+def someone_elses(cloud) -> Path:
+    """The file, with an entry that is not ours."""
+    file = clouds_yaml.location()
+    file.parent.mkdir(parents=True)
+    file.write_text(SOMEONE_ELSES)
+    return file
+
+
 def test_both_users_get_an_entry(cloud):
     file = clouds_yaml.add(cloud)
     entries = yaml.safe_load(file.read_text())["clouds"]
@@ -41,14 +53,11 @@ def test_the_file_is_for_its_owner_alone(cloud):
     assert stat.S_IMODE(clouds_yaml.add(cloud).stat().st_mode) == 0o600
 
 
-def test_other_entries_and_comments_survive_unchanged(cloud):
-    file = clouds_yaml.location()
-    file.parent.mkdir(parents=True)
-    file.write_text(SOMEONE_ELSES)
+def test_other_entries_and_comments_survive_unchanged(cloud, someone_elses):
     clouds_yaml.add(cloud)
-    assert "# the one that pays" in file.read_text()
+    assert "# the one that pays" in someone_elses.read_text()
     clouds_yaml.remove(cloud)
-    assert file.read_text() == SOMEONE_ELSES
+    assert someone_elses.read_text() == SOMEONE_ELSES
 
 
 def test_a_file_of_ours_alone_is_removed_with_its_folder(cloud, tmp_path):
@@ -81,3 +90,48 @@ def test_a_cloud_of_another_home_may_take_the_name_and_keeps_it(
     assert f"meant the cloud of {first}" in capsys.readouterr().err
     entries = yaml.safe_load(file.read_text())["clouds"]
     assert entries["trove-embedded"]["cacert"] == second != first
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("clouds:\n\twork: {}\n", r"found character '\t' that cannot start any token in line 2"),
+        ("clouds:\n  a: {x: secret}\n  a: {x: y}\n", 'found duplicate key "a" in line 3'),
+        ("clouds: [", "expected the node content, but found '<stream end>' in line 1"),
+        ("clouds: \x01", "unacceptable character #x0001: special characters are not allowed"),
+        ("- clouds", "it has no mapping named clouds"),
+        ("clouds: [work]", "it has no mapping named clouds"),
+    ],
+)
+@pytest.mark.parametrize(
+    "use", [clouds_yaml.add, clouds_yaml.remove, lambda _: clouds_yaml.check()]
+)
+def test_a_file_that_cant_be_read_is_told_and_stays(cloud, someone_elses, text, fault, use):
+    someone_elses.write_text(text)
+    with pytest.raises(ScenarioError) as told:
+        use(cloud)
+    assert str(told.value) == (
+        f"{someone_elses} can't be read: {fault}."
+        " Correct it, or name another file in OS_CLIENT_CONFIG_FILE."
+    )
+    assert someone_elses.read_text() == text
+
+
+def test_a_full_disk_is_told_and_the_file_stays(cloud, someone_elses, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(clouds_yaml.YAML, "dump", fail)
+    with pytest.raises(ScenarioError, match=r"clouds.yaml can't be written: No space left on dev"):
+        clouds_yaml.add(cloud)
+    assert list(someone_elses.parent.iterdir()) == [someone_elses]
+    assert someone_elses.read_text() == SOMEONE_ELSES
+
+
+@pytest.mark.parametrize("text", ["", "clouds:\n", "# nothing yet\n"])
+def test_an_empty_file_gets_entries_and_is_no_error(cloud, someone_elses, text):
+    someone_elses.write_text(text)
+    clouds_yaml.remove(cloud)
+    assert someone_elses.read_text() == text
+    clouds_yaml.add(cloud)
+    assert len(yaml.safe_load(someone_elses.read_text())["clouds"]) == 2

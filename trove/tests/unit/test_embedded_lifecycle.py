@@ -4,7 +4,7 @@ import pytest
 
 from trove.tests.common import machine
 from trove.tests.common.errors import ScenarioError
-from trove.tests.embedded import lifecycle, packages
+from trove.tests.embedded import clouds_yaml, lifecycle, packages
 from trove.tests.embedded.cloud import Cloud
 
 
@@ -35,3 +35,22 @@ def test_where_those_programs_are_missing_a_cloud_is_down_as_well(monkeypatch, t
     cloud.make_folders()
     lifecycle.down(cloud)
     assert not cloud.folder.exists()
+
+
+def test_a_cloud_whose_entries_cant_be_written_takes_no_room_any_more(monkeypatch):
+    def fail(_cloud):
+        raise ScenarioError("the disk is full")
+
+    monkeypatch.setattr(clouds_yaml, "remove", fail)
+    cloud = Cloud()
+    cloud.make_folders()
+    with pytest.raises(ScenarioError, match="the disk is full"):
+        lifecycle.down(cloud)
+    assert not cloud.folder.exists()
+
+
+def test_a_file_for_its_entries_that_cant_be_read_is_told_before_a_cloud_is_started(done):
+    clouds_yaml.location().write_text("clouds: [")
+    with pytest.raises(ScenarioError, match=r"clouds.yaml can't be read"):
+        lifecycle.up(Cloud())
+    assert done == []
