@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 from dataclasses import asdict, dataclass, field
@@ -26,6 +27,16 @@ _SECRETS = (
     *("taskmanager_messages", "instance_keys", "secret_store", "object_paths"),
     *COMPONENTS,
 )
+
+
+def default_name() -> str:
+    """Return the name of the cloud that is meant where none is named."""
+    return os.environ.get(NAME_VARIABLE) or "embedded"
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a cloud can be named so."""
+    return re.fullmatch(r"[a-z0-9][a-z0-9-]*", text) is not None
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,18 @@ class Cloud:
             ``TROVE_CLOUD_NAME`` names the default one.
     """
 
-    name: str = field(default_factory=lambda: os.environ.get(NAME_VARIABLE) or "embedded")
+    name: str = field(default_factory=default_name)
+
+    def __post_init__(self) -> None:
+        """Check the name, which is that of a folder, too.
+
+        Raises:
+            ScenarioError: no cloud can be named so.
+        """
+        if not is_name(self.name):
+            raise ScenarioError(
+                f"A cloud can't be named {self.name!r}: use small letters, digits and hyphens."
+            )
 
     @property
     def net(self) -> Addresses:

@@ -2,10 +2,24 @@
 
 import pytest
 
-from trove.tests.common import machine
+from trove.tests.common import machine, paths
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import clouds_yaml, lifecycle, packages
-from trove.tests.embedded.cloud import Cloud
+from trove.tests.embedded.cloud import NAME_VARIABLE, Cloud
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", ".probe-x2k", "Mine", "-x", "a b"])
+def test_a_folder_outside_or_of_something_else_is_no_clouds(name, monkeypatch):
+    monkeypatch.setenv(NAME_VARIABLE, name)
+    with pytest.raises(ScenarioError, match="can't be named .*: use small letters, digits and hy"):
+        Cloud()
+
+
+def test_a_probe_that_goes_on_is_no_cloud():
+    for name in ("mine", "another-1", ".probe-x2k"):
+        (paths.clouds() / name).mkdir(parents=True)
+    (paths.clouds() / "mine.lock").touch()
+    assert lifecycle.known() == [Cloud("another-1"), Cloud("mine")]
 
 
 @pytest.fixture
