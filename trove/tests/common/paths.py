@@ -20,7 +20,7 @@ def home() -> Path:
     if named := os.environ.get("TROVE_SCENARIO_HOME"):
         return Path(named).expanduser().resolve()
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "trove-scenario"
+    return Path(cache).expanduser().absolute() / "trove-scenario"
 
 
 def images() -> Path:

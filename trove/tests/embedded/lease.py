@@ -19,8 +19,9 @@ from pathlib import Path
 
 import psutil
 
+from trove.tests.common import paths
 from trove.tests.common.errors import ScenarioError
-from trove.tests.embedded import watcher
+from trove.tests.embedded import clouds_yaml, watcher
 from trove.tests.embedded.cloud import Cloud
 
 VARIABLE = "TROVE_CLOUD_LEASE"
@@ -72,8 +73,19 @@ def watch(cloud: Cloud) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",
+        env={**os.environ, **_wherever()},
         start_new_session=True,
     )
+
+
+def _wherever() -> dict[str, str]:
+    """Return variables that name what a watcher needs, whichever folder it is in."""
+    modules = (str(paths.ROOT), os.environ.get("PYTHONPATH"))
+    return {
+        "TROVE_SCENARIO_HOME": str(paths.home()),
+        clouds_yaml.VARIABLE: str(clouds_yaml.location().absolute()),
+        "PYTHONPATH": os.pathsep.join(filter(None, modules)),
+    }
 
 
 def unwatch(cloud: Cloud) -> None:

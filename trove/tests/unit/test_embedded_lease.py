@@ -2,11 +2,13 @@
 
 import os
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from trove.tests.common import paths
 from trove.tests.common.errors import ScenarioError
-from trove.tests.embedded import lease
+from trove.tests.embedded import clouds_yaml, lease
 from trove.tests.embedded.cloud import Cloud
 
 HOUR = 3600
@@ -64,3 +66,31 @@ def test_a_cloud_without_a_lease_has_none_left(cloud):
     assert lease.remaining(cloud) == 0
     lease.renew(cloud)
     assert not (cloud.folder / "lease").exists()
+
+
+@pytest.mark.parametrize("home", ["TROVE_SCENARIO_HOME", "XDG_CACHE_HOME"])
+@pytest.mark.parametrize("config", ["OS_CLIENT_CONFIG_FILE", "XDG_CONFIG_HOME"])
+def test_a_watcher_finds_a_cloud_whose_places_are_named_relative_to_here(
+    tmp_path, monkeypatch, home, config
+):
+    for name in ("TROVE_SCENARIO_HOME", "OS_CLIENT_CONFIG_FILE"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(home, "home")
+    monkeypatch.setenv(config, "config")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Cloud, "init", SimpleNamespace(pid=1))
+    started = []
+    monkeypatch.setattr(lease.subprocess, "Popen", lambda *_, **options: started.append(options))
+    cloud = Cloud()
+    cloud.make_folders()
+    lease.grant(cloud, HOUR)
+    here = tmp_path / cloud.folder, clouds_yaml.location().absolute()
+
+    lease.watch(cloud)
+
+    (watcher,) = started
+    monkeypatch.chdir(watcher["cwd"])
+    for name, value in watcher["env"].items():
+        monkeypatch.setenv(name, value)
+    assert (cloud.folder, clouds_yaml.location()) == here
+    assert str(paths.ROOT) in os.environ["PYTHONPATH"].split(os.pathsep)
