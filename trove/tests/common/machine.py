@@ -14,19 +14,32 @@ _FULL = 8 * 1024**2
 _INSTALLED = Path("/var/lib/dpkg/status")
 
 
+def require_root(what: str, way_out: str = "") -> None:
+    """Say that something takes root, before programs or the kernel refuse a part of it.
+
+    Args:
+        what: what is about to be done, as the subject of a sentence.
+        way_out: what else the user can do, to end a sentence with.
+
+    Raises:
+        ScenarioError: this process is not root's.
+    """
+    if os.geteuid() != 0:
+        raise ScenarioError(f"{what} needs root: run this as root{way_out}.")
+
+
 def require(what: str, *, gib: float, way_out: str = "") -> None:
     """Say at once what this machine lacks and nothing here can install.
 
     Args:
-        what: what is about to be done, as the subject of a sentence.
+        what: see ``require_root``.
         gib: room in GiB that it takes below ``TROVE_SCENARIO_HOME``.
-        way_out: what else the user can do, to end a sentence with.
+        way_out: see ``require_root``.
 
     Raises:
         ScenarioError: no root, another distribution than Debian, too little disk.
     """
-    if os.geteuid() != 0:
-        raise ScenarioError(f"{what} needs root: run this as root{way_out}.")
+    require_root(what, way_out)
     distribution, version = registries.host_distribution()
     if distribution != "debian":
         found = f"{distribution} {version}".strip() or "unknown"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from trove.tests.common import machine
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import clouds_yaml, hypervisor, lease, lifecycle, namespaces
 from trove.tests.embedded.cloud import NAME_VARIABLE, Cloud, default_name
@@ -267,6 +268,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     end_on_signals()
     try:
+        # Nobody else sees enough of a cloud to tell anything of it.
+        machine.require_root(lifecycle.SUBJECT)
         code = arguments.action(arguments)
         sys.stdout.flush()
         return code

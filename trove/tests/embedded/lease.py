@@ -52,8 +52,8 @@ def grant(cloud: Cloud, duration: float) -> None:
 
 
 def renew(cloud: Cloud) -> None:
-    """Note that the cloud is used now."""
-    with contextlib.suppress(FileNotFoundError):
+    """Note that the cloud is used now, if there is one."""
+    with contextlib.suppress(OSError):
         os.utime(cloud.folder / "lease")
 
 

@@ -26,6 +26,7 @@ from trove.tests.embedded.components import COMPONENTS, with_needs
 
 _LOCK_TIMEOUT = 900
 DISK_NEEDED = 12
+SUBJECT = "The embedded cloud"
 WAY_OUT = ", or set OS_CLOUD to test another cloud"
 
 
@@ -89,6 +90,7 @@ def up(cloud: Cloud, wanted: Wanted = Wanted()) -> Settings:  # noqa: B008 -- it
     Raises:
         ScenarioError: something it needs is missing, or a service did not start.
     """
+    machine.require_root(SUBJECT, WAY_OUT)
     clouds_yaml.check()
     duration, components = lease.seconds(wanted.lease), with_needs(wanted.services)
     with locked(cloud):
@@ -128,7 +130,7 @@ def _require(cloud: Cloud, running: Settings, wanted: Wanted, components: tuple[
 def _new(
     cloud: Cloud, wanted: Wanted, components: tuple[str, ...], lease_duration: float
 ) -> Settings:
-    machine.require("The embedded cloud", gib=DISK_NEEDED, way_out=WAY_OUT)
+    machine.require(SUBJECT, gib=DISK_NEEDED, way_out=WAY_OUT)
     machine.install_packages("embedded")
     remove(cloud)
     venv = packages.services_environment(paths.home() / "logs" / "services.log")

@@ -1,10 +1,12 @@
 """Clouds come up and go down, as far as that takes neither root nor a cloud."""
 
+import sys
+
 import pytest
 
 from trove.tests.common import machine, paths
 from trove.tests.common.errors import ScenarioError
-from trove.tests.embedded import clouds_yaml, lifecycle, packages
+from trove.tests.embedded import cli, clouds_yaml, lifecycle, packages
 from trove.tests.embedded.cloud import NAME_VARIABLE, Cloud
 
 
@@ -30,6 +32,7 @@ def done(monkeypatch) -> list[str]:
     def fail(_log):
         raise ScenarioError("no package index")
 
+    monkeypatch.setattr(machine, "require_root", lambda *_: None)
     monkeypatch.setattr(machine, "require", lambda *_, **__: done.append("required"))
     monkeypatch.setattr(machine, "install_packages", lambda *_: done.append("installed"))
     monkeypatch.setattr(lifecycle, "remove", lambda _cloud: done.append("removed"))
@@ -68,3 +71,23 @@ def test_a_file_for_its_entries_that_cant_be_read_is_told_before_a_cloud_is_star
     with pytest.raises(ScenarioError, match=r"clouds.yaml can't be read"):
         lifecycle.up(Cloud())
     assert done == []
+
+
+def test_without_root_a_start_names_the_way_out(monkeypatch):
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    with pytest.raises(ScenarioError, match=r"needs root: .* or set OS_CLOUD to test another"):
+        lifecycle.up(Cloud())
+    assert not paths.home().exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["up", "down", "down --all", "status", "logs nova", "shell", "enter x", "reset", "prune"],
+)
+def test_without_root_every_verb_says_so_in_one_sentence(words, monkeypatch, capsys):
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(cli, "end_on_signals", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["trove-cloud", *words.split()])
+    assert cli.main() == 1
+    said = capsys.readouterr().err
+    assert said == "trove-cloud: The embedded cloud needs root: run this as root.\n"
