@@ -1,9 +1,10 @@
 """Bring an embedded cloud up, back to its beginnings, and down again without a trace."""
 
+import fcntl
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
@@ -133,6 +134,18 @@ def _new(
     machine.require(SUBJECT, gib=DISK_NEEDED, way_out=WAY_OUT)
     machine.install_packages("embedded")
     remove(cloud)
+    with _starting():
+        return _started(cloud, wanted, components, lease_duration)
+
+
+def _starting() -> AbstractContextManager:
+    """Keep what clouds are started from there for as long as one is."""
+    return packages.held(fcntl.LOCK_SH, busy="trove-cloud prune is at work: waiting")
+
+
+def _started(
+    cloud: Cloud, wanted: Wanted, components: tuple[str, ...], lease_duration: float
+) -> Settings:
     venv = packages.services_environment(paths.home() / "logs" / "services.log")
     with ThreadPoolExecutor(max_workers=1) as pool:
         choice = pool.submit(hypervisor.choose, wanted.hypervisor)
@@ -168,7 +181,7 @@ def reset(cloud: Cloud) -> None:
             raise ScenarioError(
                 f"There is no complete cloud {cloud.name} of this tree: call trove-cloud up."
             )
-        with progress.step(f"embedded cloud {cloud.name} as freshly seeded"):
+        with _starting(), progress.step(f"embedded cloud {cloud.name} as freshly seeded"):
             from trove.tests.embedded import launch, snapshots
 
             _end(cloud)

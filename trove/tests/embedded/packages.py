@@ -2,11 +2,12 @@
 
 import shutil
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from filelock import FileLock
 
-from trove.tests.common import content, paths, progress, registries, release
+from trove.tests.common import content, locks, paths, progress, registries, release
 from trove.tests.common.commands import run
 
 
@@ -20,6 +21,17 @@ def location() -> Path:
     series = release.load()
     key = content.key([*series.requirements, release.CONSTRAINTS, sys.version])
     return environments() / f"{series.series}-{key}"
+
+
+def held(how: int, busy: str) -> AbstractContextManager:
+    """Hold the virtual environments, and all else that several clouds start from.
+
+    Args:
+        how: ``LOCK_SH`` to start a cloud from it, ``LOCK_EX`` to remove what no cloud uses.
+        busy: what to say when somebody else holds it otherwise.
+    """
+    environments().mkdir(parents=True, exist_ok=True)
+    return locks.held(environments(), how, busy=busy)
 
 
 def services_environment(log: Path) -> Path:

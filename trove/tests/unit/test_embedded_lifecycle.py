@@ -1,13 +1,16 @@
 """Clouds come up and go down, as far as that takes neither root nor a cloud."""
 
+import fcntl
 import sys
 
 import pytest
 
-from trove.tests.common import machine, paths
+from trove.tests.common import locks, machine, paths
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import cli, clouds_yaml, lifecycle, packages
 from trove.tests.embedded.cloud import NAME_VARIABLE, Cloud
+
+EXCLUSIVE = fcntl.LOCK_EX | fcntl.LOCK_NB
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", ".probe-x2k", "Mine", "-x", "a b"])
@@ -30,6 +33,8 @@ def done(monkeypatch) -> list[str]:
     done = []
 
     def fail(_log):
+        with pytest.raises(BlockingIOError), locks.held(packages.environments(), EXCLUSIVE):
+            pass  # nobody may prune meanwhile
         raise ScenarioError("no package index")
 
     monkeypatch.setattr(machine, "require_root", lambda *_: None)

@@ -1,10 +1,14 @@
 """Pruning takes what nobody uses, says how much it was, and leaves the rest."""
 
+import fcntl
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from trove.tests.embedded import packages, pruning, snapshots
+from trove.tests.common import progress
+from trove.tests.embedded import lifecycle, namespaces, packages, pruning, snapshots
 from trove.tests.embedded.cloud import Cloud
 
 
@@ -38,3 +42,55 @@ def test_this_trees_services_and_guest_images_stay(home):
     stays = [fill(packages.location()), fill(home / "images" / "mysql")]
     assert dict(pruning.prune()) == {}
     assert all(folder.exists() for folder in stays)
+
+
+@pytest.fixture
+def running(monkeypatch) -> dict[Path, Path]:
+    """Clouds that run: their folders, each with its environment. A test adds them."""
+    running = {}
+
+    def find_init(folder):
+        if folder in running:
+            program = running[folder] / "bin/supervisord"
+            return SimpleNamespace(cmdline=lambda: ["python", str(program), "--configuration"])
+        return None
+
+    monkeypatch.setattr(namespaces, "find_init", find_init)
+    return running
+
+
+def test_a_running_cloud_stays_with_its_environment_whatever_its_settings_are(home, running):
+    cloud = fill(Cloud("of-another-tree").folder)
+    (cloud / "ready.json").write_text("in a form of its own")
+    running[cloud] = fill(packages.environments() / "2019.1-of-another-tree")
+    assert dict(pruning.prune()) == {}
+    assert all(folder.exists() for folder in (cloud, running[cloud]))
+
+
+def test_what_a_cloud_starts_from_stays_until_it_has_started(home, running, monkeypatch):
+    waiting, gone = threading.Event(), {}
+    monkeypatch.setattr(progress, "say", lambda _text: waiting.set())
+    environment = fill(packages.environments() / "2019.1-of-another-tree")
+    databases = fill(snapshots.templates() / ".key-starting.part")
+    prune = threading.Thread(target=lambda: gone.update(pruning.prune()))
+
+    with lifecycle._starting():
+        prune.start()
+        assert waiting.wait(timeout=10)
+        assert environment.exists()
+        assert databases.exists()
+        running[fill(Cloud("starting").folder)] = environment
+    prune.join()
+
+    assert set(gone) == {databases}
+
+
+def test_while_it_prunes_no_cloud_starts(home):
+    fill(snapshots.templates() / "old")
+    pruned = pruning.prune()
+    next(pruned)
+    with pytest.raises(BlockingIOError), packages.held(fcntl.LOCK_SH | fcntl.LOCK_NB, busy=""):
+        pass
+    list(pruned)
+    with packages.held(fcntl.LOCK_SH | fcntl.LOCK_NB, busy=""):
+        pass
