@@ -27,11 +27,21 @@ def raise_fence() -> None:
 
     The route stays when clouds end: that is what keeps a stale clouds.yaml
     from sending its requests to whoever lies behind the default route.
+
+    Raises:
+        ScenarioError: this machine takes no route.
     """
-    subprocess.run(
+    made = subprocess.run(
         ["ip", "route", "replace", "unreachable", str(addresses.RANGE), "metric", "4000"],
-        check=True,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    if made.returncode != 0:
+        raise ScenarioError(
+            f"This machine takes no network route ({made.stderr.strip()}); this needs root with"
+            " all capabilities, or set OS_CLOUD to use another cloud."
+        )
 
 
 def claim(folder: Path, slots: Iterable[int] = range(addresses.SLOTS)) -> int:
@@ -42,7 +52,7 @@ def claim(folder: Path, slots: Iterable[int] = range(addresses.SLOTS)) -> int:
         slots: numbers of the parts to choose from.
 
     Raises:
-        ScenarioError: all parts are taken, or no link could be made.
+        ScenarioError: all parts are taken, or no link or route could be made.
     """
     raise_fence()
     for slot in slots:
