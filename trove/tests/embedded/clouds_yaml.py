@@ -23,9 +23,9 @@ VARIABLE = "OS_CLIENT_CONFIG_FILE"
 def location() -> Path:
     """Return the file: ``OS_CLIENT_CONFIG_FILE``, or the user's own clouds.yaml."""
     if named := os.environ.get(VARIABLE):
-        return Path(named).expanduser()
+        return Path(named).expanduser().absolute()
     base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(base).expanduser() / "openstack" / "clouds.yaml"
+    return Path(base).expanduser().absolute() / "openstack" / "clouds.yaml"
 
 
 def _entry(cloud: Cloud, user: str) -> dict:

@@ -83,7 +83,7 @@ def _wherever() -> dict[str, str]:
     modules = (str(paths.ROOT), os.environ.get("PYTHONPATH"))
     return {
         "TROVE_SCENARIO_HOME": str(paths.home()),
-        clouds_yaml.VARIABLE: str(clouds_yaml.location().absolute()),
+        clouds_yaml.VARIABLE: str(clouds_yaml.location()),
         "PYTHONPATH": os.pathsep.join(filter(None, modules)),
     }
 

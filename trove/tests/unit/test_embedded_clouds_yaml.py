@@ -135,3 +135,11 @@ def test_an_empty_file_gets_entries_and_is_no_error(cloud, someone_elses, text):
     assert someone_elses.read_text() == text
     clouds_yaml.add(cloud)
     assert len(yaml.safe_load(someone_elses.read_text())["clouds"]) == 2
+
+
+@pytest.mark.parametrize("variable", ["OS_CLIENT_CONFIG_FILE", "XDG_CONFIG_HOME"])
+def test_who_is_told_of_the_file_finds_it_from_any_folder(monkeypatch, tmp_path, variable):
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE")
+    monkeypatch.setenv(variable, "mine")
+    monkeypatch.chdir(tmp_path)
+    assert clouds_yaml.location().is_relative_to(tmp_path / "mine")

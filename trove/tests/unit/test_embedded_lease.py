@@ -84,7 +84,7 @@ def test_a_watcher_finds_a_cloud_whose_places_are_named_relative_to_here(
     cloud = Cloud()
     cloud.make_folders()
     lease.grant(cloud, HOUR)
-    here = tmp_path / cloud.folder, clouds_yaml.location().absolute()
+    here = cloud.folder, clouds_yaml.location()
 
     lease.watch(cloud)
 
