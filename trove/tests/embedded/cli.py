@@ -121,9 +121,13 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _down(arguments: argparse.Namespace) -> int:
+    code = 0
     for cloud in lifecycle.known() if arguments.all else [_cloud(arguments)]:
-        lifecycle.down(cloud)
-    return 0
+        try:
+            lifecycle.down(cloud)
+        except ScenarioError as error:  # the others end nevertheless
+            code = _failed(error)
+    return code
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -263,6 +267,12 @@ def end_on_signals() -> None:
     signal.signal(signal.SIGTERM, interrupt)
 
 
+def _failed(error: ScenarioError) -> int:
+    """Say why a verb has failed; return its exit code."""
+    print(f"trove-cloud: {error}", file=sys.stderr)
+    return 1
+
+
 def main() -> int:
     """Run one verb; the exit code is not zero when it failed."""
     arguments = _parser().parse_args()
@@ -279,8 +289,7 @@ def main() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ScenarioError as error:
-        print(f"trove-cloud: {error}", file=sys.stderr)
-        return 1
+        return _failed(error)
     except KeyboardInterrupt:
         print("trove-cloud: interrupted; nothing was left behind.", file=sys.stderr)
         return 130

@@ -2,6 +2,7 @@
 
 import fcntl
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -85,14 +86,38 @@ def test_without_root_a_start_names_the_way_out(monkeypatch):
     assert not paths.home().exists()
 
 
+@pytest.fixture
+def trove_cloud(monkeypatch) -> Callable[..., int]:
+    """Runs a verb as root would; returns the exit code."""
+
+    def call(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["trove-cloud", *words])
+        return cli.main()
+
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(cli, "end_on_signals", lambda: None)
+    return call
+
+
 @pytest.mark.parametrize(
     "words",
     ["up", "down", "down --all", "status", "logs nova", "shell", "enter x", "reset", "prune"],
 )
-def test_without_root_every_verb_says_so_in_one_sentence(words, monkeypatch, capsys):
+def test_without_root_every_verb_says_so_in_one_sentence(words, trove_cloud, monkeypatch, capsys):
     monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(cli, "end_on_signals", lambda: None)
-    monkeypatch.setattr(sys, "argv", ["trove-cloud", *words.split()])
-    assert cli.main() == 1
+    assert trove_cloud(*words.split()) == 1
     said = capsys.readouterr().err
     assert said == "trove-cloud: The embedded cloud needs root: run this as root.\n"
+
+
+def test_of_all_clouds_those_end_that_can(trove_cloud, monkeypatch, capsys):
+    def fail(cloud):
+        if cloud.name == "first":
+            raise ScenarioError("the first one's entries stay")
+
+    monkeypatch.setattr(clouds_yaml, "remove", fail)
+    for name in ("first", "second"):
+        Cloud(name).make_folders()
+    assert trove_cloud("down", "--all") == 1
+    assert capsys.readouterr().err == "trove-cloud: the first one's entries stay\n"
+    assert lifecycle.known() == []
