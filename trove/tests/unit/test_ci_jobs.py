@@ -149,6 +149,15 @@ def test_a_job_leaves_no_variable_open(name):
     assert used <= variables(name).keys() | others
 
 
+@pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda playbook: playbook.stem)
+def test_no_task_works_in_a_folder_that_need_not_be_there(playbook):
+    tasks = [task for play in read(playbook) for task in play.get("tasks", [])]
+    for arguments in [task.get("args", {}) for task in tasks]:
+        if {"chdir", "removes"} <= arguments.keys():
+            # Ansible enters the one before it looks for the other.
+            assert not Path(arguments["chdir"]).is_relative_to(arguments["removes"])
+
+
 def test_every_datastore_has_its_jobs():
     for datastore in matrix.load().datastores:
         assert {f"trove-scenario-{datastore}", f"trove-scenario-{datastore}-devstack"} <= set(JOBS)
