@@ -3,6 +3,7 @@
 Nothing here names a host: pip's and apt's configuration do.
 """
 
+import ast
 import configparser
 import os
 import re
@@ -23,8 +24,16 @@ def _pip_settings() -> dict[str, str]:
     settings = {}
     for line in listed.splitlines():
         where, _, value = line.partition("=")
-        settings[where.split(".")[-1].replace("_", "-")] = value.strip().strip("'\"")
+        settings[where.split(".")[-1].replace("_", "-")] = _as_set(value)
     return settings
+
+
+def _as_set(printed: str) -> str:
+    """Return a value as it was set: pip prints it as Python's source has it."""
+    try:
+        return str(ast.literal_eval(printed.strip()))
+    except (SyntaxError, ValueError):
+        return printed.strip()
 
 
 def uv_environment() -> dict[str, str]:

@@ -18,9 +18,12 @@ SOURCES = [
 
 @pytest.fixture(autouse=True)
 def _asked_anew() -> Iterator[None]:
-    registries.debian_mirrors.cache_clear()
+    answers = (registries.debian_mirrors, registries._pip_settings)
+    for answer in answers:
+        answer.cache_clear()
     yield
-    registries.debian_mirrors.cache_clear()
+    for answer in answers:
+        answer.cache_clear()
 
 
 @pytest.fixture
@@ -67,3 +70,20 @@ def test_another_distribution_has_none(apt, monkeypatch):
     monkeypatch.setattr(registries, "_os_release", lambda: {"id": "fedora"})
 
     assert registries.debian_mirrors() == {}
+
+
+def test_uv_has_the_indexes_that_pip_has_one_a_line_or_not(monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "https://one.example/simple?o'clock")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "\nhttps://two.example/\nhttps://three.example/")
+    monkeypatch.setenv("PIP_FIND_LINKS", "/wheels /more")
+
+    environment = registries.uv_environment()
+
+    assert environment["UV_DEFAULT_INDEX"] == "https://one.example/simple?o'clock"
+    assert environment["UV_INDEX"] == "https://two.example/ https://three.example/"
+    assert environment["UV_FIND_LINKS"] == "/wheels /more"
+
+
+@pytest.mark.parametrize("printed", ["", " of no form that Python has "])
+def test_what_pip_prints_in_another_way_is_taken_as_it_is(printed):
+    assert registries._as_set(printed) == printed.strip()
