@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from trove.tests.common import paths
+from trove.tests.embedded import services
+from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.fixtures.options import OPTIONS
 
 DOC = paths.ROOT / "doc"
@@ -72,6 +74,18 @@ def test_a_page_names_verbs_and_options_that_there_are(page):
         for option in re.findall(r"(?<!\S)--[a-z-]+", words.partition(" -- ")[0]):
             assert option in help_of(verb)
         assert help_of(verb).startswith("usage")
+
+
+def test_a_page_names_logs_that_there_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("TROVE_SCENARIO_HOME", str(tmp_path))
+    cloud = Cloud()
+    cloud.make_folders()
+    settings = Settings(series="", tree="", venv="", hypervisor="qemu")
+    there = {unit.name for unit in services.units(cloud, settings)}
+    texts = [page.read_text() for page in (*PAGES, paths.ROOT / "README.md")]
+    named = re.findall(r"trove-cloud logs (?:--follow )?([a-z-]+)", "\n".join(texts))
+    assert named
+    assert {*named} <= there
 
 
 @functools.cache
