@@ -136,14 +136,20 @@ def search_path() -> str:
 
 
 def require_mirror() -> str:
-    """Return the Debian mirror that this machine is set up for.
+    """Return the Debian mirror that is named, else the one that this machine is set up for.
 
     Raises:
         ScenarioError: there is none.
     """
-    mirror = registries.debian_mirrors().get("main")
+    mirror = (
+        os.environ.get("DIB_DEBIAN_DISTRIBUTION_MIRROR")
+        # To diskimage-builder that of the guest's distribution, which need not be Debian.
+        or os.environ.get("DIB_DISTRIBUTION_MIRROR")
+        or registries.debian_mirrors().get("main")
+    )
     if mirror is None:
         raise ScenarioError(
-            "apt has no Debian mirror configured, which guest images are made from."
+            "apt has no Debian mirror configured, which guest images are made from: name one in "
+            "DIB_DISTRIBUTION_MIRROR."
         )
     return mirror

@@ -208,14 +208,15 @@ def _write_packages_element(element: Path) -> None:
 
 
 def _mirrors(distro: Distro) -> dict[str, str]:
-    """Return the variables that name this machine's mirrors, if it is set up for any."""
-    if distro.element != _DEBIAN or "DIB_DISTRIBUTION_MIRROR" in os.environ:
+    """Return the variables that name the mirrors of a distribution, where we know of any."""
+    if distro.element != _DEBIAN:
         return {}
     mirrors = {
         "DIB_DISTRIBUTION_MIRROR": building.require_mirror(),
         "DIB_APT_MINIMAL_CREATE_INTERFACES": "0",
     }
-    if security := registries.debian_mirrors().get("security"):
+    security = registries.debian_mirrors().get("security")
+    if security and not os.environ.get("DIB_DEBIAN_SECURITY_MIRROR"):
         mirrors["DIB_DEBIAN_SECURITY_MIRROR"] = security
     return mirrors
 
@@ -229,8 +230,8 @@ def _require_mirror(distro: Distro) -> None:
         except (urllib.error.URLError, OSError) as error:
             reason = getattr(error, "reason", error)
             raise ScenarioError(
-                f"The Debian mirror of this machine can't be used ({release_file}: {reason}): "
-                "check apt's sources and the network."
+                f"The Debian mirror can't be used ({release_file}: {reason}): check the network "
+                "and apt's sources, or name another in DIB_DISTRIBUTION_MIRROR."
             ) from None
 
 

@@ -9,7 +9,7 @@ import pytest
 from trove.tests.common import machine, matrix, registries
 from trove.tests.common.errors import ScenarioError
 from trove.tests.fixtures.images import Builds
-from trove.tests.harness import building, images, layers, store
+from trove.tests.harness import building, debian, images, layers, store
 
 
 @pytest.fixture
@@ -21,6 +21,12 @@ def target():
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("TROVE_SCENARIO_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+@pytest.fixture(autouse=True)
+def _no_mirror_is_named(monkeypatch):
+    for name in ("DISTRIBUTION", "DEBIAN_DISTRIBUTION", "DEBIAN_SECURITY"):
+        monkeypatch.delenv(f"DIB_{name}_MIRROR", raising=False)
 
 
 def a_file(tree):
@@ -241,6 +247,37 @@ def test_what_keeps_images_from_being_built_is_told_to_who_wants_one(target, hom
     builds.start()
     with pytest.raises(ScenarioError, match="needs root"):
         builds.result(target)
+
+
+def test_everything_is_built_from_the_mirror_that_is_named(target, tmp_path, monkeypatch):
+    monkeypatch.setattr(registries, "debian_mirrors", dict)
+    monkeypatch.setenv("DIB_DISTRIBUTION_MIRROR", "http://named/debian")
+
+    debian._prepared("sid", tmp_path)
+
+    assert " http://named/debian sid main" in (tmp_path / "sources.list").read_text()
+    assert layers._mirrors(target.distro) == {
+        "DIB_DISTRIBUTION_MIRROR": "http://named/debian",
+        "DIB_APT_MINIMAL_CREATE_INTERFACES": "0",
+    }
+
+
+def test_beside_a_guest_of_another_distribution_debian_s_mirror_has_a_name_of_its_own(monkeypatch):
+    monkeypatch.setenv("DIB_DISTRIBUTION_MIRROR", "http://named/ubuntu")
+    monkeypatch.setenv("DIB_DEBIAN_DISTRIBUTION_MIRROR", "http://named/debian")
+
+    assert building.require_mirror() == "http://named/debian"
+    assert layers._mirrors(matrix.load().distros["ubuntu-noble"]) == {}
+
+
+def test_a_mirror_of_security_updates_that_is_named_is_left_as_it_is(target, monkeypatch):
+    mirrors = {"main": "http://m/debian", "security": "http://m/debian-security"}
+    monkeypatch.setattr(registries, "debian_mirrors", lambda: mirrors)
+    variable = "DIB_DEBIAN_SECURITY_MIRROR"
+
+    assert layers._mirrors(target.distro)[variable] == mirrors["security"]
+    monkeypatch.setenv(variable, "http://named/security")
+    assert variable not in layers._mirrors(target.distro)
 
 
 def test_a_mirror_that_does_not_answer_is_named(target, monkeypatch):
