@@ -48,6 +48,11 @@ def log_of(making: Path) -> Path:
     return making.with_name(f"{name}.log")
 
 
+def made_in(parent: Path) -> list[Path]:
+    """Return the folders in ``parent`` that were made; what is in the making is none of them."""
+    return [each for each in parent.glob("*") if each.is_dir() and each.suffix != _MAKING]
+
+
 def remove_leftovers(parent: Path) -> None:
     """Remove what killed processes left half made in ``parent``."""
     for making in parent.glob(f"*{_MAKING}"):

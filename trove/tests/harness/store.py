@@ -1,5 +1,6 @@
 """What was built and is kept: found again by what went into it, explained, listed, removed."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,6 +17,8 @@ from trove.tests.common import content, paths, progress
 from trove.tests.harness import building
 
 _FACTS = "entry.json"
+# What comes of facts that are not all there.
+_UNREADABLE = (OSError, ValueError, KeyError)
 
 
 @dataclass(frozen=True)
@@ -135,19 +138,25 @@ def why(recipe: Recipe) -> list[str]:
 
 
 def entries() -> list[Entry]:
-    """Return all that is kept, what was used last first."""
-    found = [_entry(facts) for facts in paths.images().glob(f"*/*/{_FACTS}")]
+    """Return all that is kept and says what it is, what was used last first."""
+    found = [entry for folder in _folders() if (entry := _entry(folder))]
     return sorted(found, key=lambda entry: entry.used_at, reverse=True)
+
+
+def _folders() -> list[Path]:
+    return [folder for kind in paths.images().glob("*") for folder in building.made_in(kind)]
 
 
 def prune(unused_for: timedelta | None = None, keep_bytes: int | None = None) -> list[Entry]:
     """Remove what nobody has used for some time, then the longest unused until few bytes are left.
 
-    What is being made or replaced at the moment stays.
+    What is damaged so that it doesn't say what it is goes in any case; what is being made or
+    replaced at the moment stays.
 
     Returns:
-        what was removed.
+        what was removed, but for what was damaged.
     """
+    _remove_damaged()
     removed = []
     kept = entries()
     total = sum(entry.size for entry in kept)
@@ -160,10 +169,20 @@ def prune(unused_for: timedelta | None = None, keep_bytes: int | None = None) ->
     return removed
 
 
+def _remove_damaged() -> None:
+    for folder in _folders():
+        # Else it might be made again between the look and the removal.
+        with contextlib.suppress(Timeout), building.lock_of(folder).acquire(timeout=0):
+            if _entry(folder) is None and _remove(folder):
+                progress.say(f"{folder} was damaged: removed")
+
+
 def _remove(folder: Path) -> bool:
     # The lock's file stays: who waits for it would hold another lock than who comes later.
     try:
         with building.lock_of(folder).acquire(timeout=0):
+            if not folder.is_dir():
+                return False
             shutil.rmtree(folder)
             building.log_of(folder).unlink(missing_ok=True)
     except Timeout:
@@ -193,24 +212,28 @@ def _damage(folder: Path) -> str | None:
     try:
         files = _facts(folder)["files"]
         digests = {name: content.digest(folder / name) for name in files}
-    except (OSError, ValueError, KeyError) as error:
+    except _UNREADABLE as error:
         return f"damaged ({error})"
     changed = [name for name, digest in digests.items() if digest != files[name]]
     return f"damaged ({changed[0]} is not what was made)" if changed else None
 
 
-def _entry(file: Path) -> Entry:
-    facts = _facts(file.parent)
-    return Entry(
-        folder=file.parent,
-        kind=facts["kind"],
-        name=facts["name"],
-        inputs=facts["inputs"],
-        size=sum(each.stat().st_size for each in file.parent.rglob("*") if each.is_file()),
-        seconds=facts["seconds"],
-        made_at=facts["made_at"],
-        used_at=file.stat().st_mtime,
-    )
+def _entry(folder: Path) -> Entry | None:
+    """Return what is kept in a folder; None where that is damaged, or about to be gone."""
+    try:
+        facts = _facts(folder)
+        return Entry(
+            folder=folder,
+            kind=facts["kind"],
+            name=facts["name"],
+            inputs=facts["inputs"],
+            size=sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()),
+            seconds=facts["seconds"],
+            made_at=facts["made_at"],
+            used_at=(folder / _FACTS).stat().st_mtime,
+        )
+    except _UNREADABLE:
+        return None
 
 
 def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -132,6 +132,44 @@ def test_what_is_in_the_making_stays(three):
     assert kept() == ["oldest"]
 
 
+@pytest.fixture(params=["", "{}", None], ids=["empty", "lacking", "absent"])
+def damaged(request, three) -> Path:
+    """What a power cut, another version, or a removal that isn't through leaves of the oldest."""
+    folder = recipe("oldest").folder
+    (folder / "entry.json").unlink()
+    if request.param is not None:
+        (folder / "entry.json").write_text(request.param)
+    return folder
+
+
+def test_what_does_not_say_what_it_is_is_passed_over(damaged):
+    assert kept() == ["new", "older"]
+    assert store.why(recipe("oldest", more="1")) == ["was not made yet"]
+
+
+def test_what_does_not_say_what_it_is_goes(damaged, capsys):
+    assert store.prune(timedelta(days=30)) == []
+    assert not damaged.exists()
+    assert f"{damaged} was damaged: removed" in capsys.readouterr().err
+    assert kept() == ["new", "older"]
+
+
+def test_what_does_not_say_what_it_is_yet_stays(damaged):
+    making = damaged.with_name("x.making")
+    making.mkdir()
+    with building.FileLock(building.lock_of(damaged).lock_file):
+        store.prune(timedelta(days=30))
+    assert damaged.exists()
+    assert making.exists()
+
+
+def test_of_two_removals_one_does(three, monkeypatch):
+    there = store.entries()
+    store.prune(timedelta(0))
+    monkeypatch.setattr(store, "entries", lambda: there)
+    assert store.prune(timedelta(0)) == []
+
+
 def test_what_is_made_counts_as_part_of_its_own_work_alone(capsys):
     def elsewhere():
         store.ensure(recipe("elsewhere"), fill)
