@@ -11,6 +11,7 @@ from bench.figures import Figures
 from trove.tests.common import matrix
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import api, hypervisor, lifecycle
+from trove.tests.embedded.api import EmbeddedCloud
 from trove.tests.embedded.cloud import Cloud
 
 GROUPS = ("starting", "storage", "guest", "instances", "images")
@@ -38,26 +39,24 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(group: str, figures: Figures, wanted: str, datastores: list[str]) -> None:
     from bench import guest, images, instances, starting, storage
 
-    if group == "starting":
-        starting.measure(figures, wanted)
-        return
-    if group == "images":
-        wanted = "lxc"
-        for datastore in datastores:
-            images.measure_emulated(figures, datastore)
-    cloud = Cloud()
-    settings = lifecycle.up(cloud, lifecycle.Wanted(hypervisor=wanted))
-    names = api.names_of(cloud)
     match group:
+        case "starting":
+            starting.measure(figures, wanted)
         case "storage":
-            storage.measure(figures, cloud.user_cloud)
+            storage.measure(figures, _cloud(wanted).user_cloud)
         case "guest":
-            guest.measure(figures, names)
+            guest.measure(figures, _cloud(wanted))
         case "instances":
-            instances.measure(figures, names, settings.hypervisor)
+            instances.measure(figures, _cloud(wanted))
         case "images":
-            for datastore in datastores:
-                images.measure_container(figures, names, datastore)
+            images.measure(figures, datastores)
+
+
+def _cloud(wanted: str) -> EmbeddedCloud:
+    """Bring up the cloud that most is measured on; it stays."""
+    cloud = Cloud()
+    lifecycle.up(cloud, lifecycle.Wanted(hypervisor=wanted))
+    return api.names_of(cloud)
 
 
 def main() -> int:

@@ -23,8 +23,9 @@ STATEMENT = 12 << 20  # bytes; servers take no larger ones than 16 MiB
 STATEMENTS = 8
 
 
-def measure(figures: Figures, cloud: EmbeddedCloud, hypervisor: str) -> None:
+def measure(figures: Figures, cloud: EmbeddedCloud) -> None:
     """Create one instance, then two at once; move bytes to and from the first."""
+    hypervisor = cloud.hypervisor
     with _factory(cloud) as (factory, admin):
         name = f"instance create to healthy ({hypervisor})"
         with _instances(factory, admin, 1) as [alone]:

@@ -1,5 +1,6 @@
 """What is measured is summed up rightly."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
@@ -54,6 +55,59 @@ def test_an_emulated_guest_is_measured_with_and_without_tuning(monkeypatch):
         "guest untuned, to tuned (qemu, mysql)": [3.0],
     }
     assert figures.summary()["guest untuned, to tuned (qemu, mysql)"]["goal"] == "≥ 2.5"
+
+
+@pytest.fixture
+def measured(monkeypatch, tmp_path) -> list[str]:
+    """What measuring images does, one after the other; this machine runs containers."""
+    monkeypatch.setenv("TROVE_SCENARIO_HOME", str(tmp_path))
+    monkeypatch.delenv("TROVE_CLOUD_NAME", raising=False)
+    done: list[str] = []
+    monkeypatch.setattr(images.machine, "install_packages", lambda profile: None)
+    monkeypatch.setattr(images, "measure_emulated", lambda *_: done.append("emulated"))
+    monkeypatch.setattr(images, "measure_container", lambda _, cloud, __: done.append(cloud))
+    monkeypatch.setattr(images.api, "names_of", lambda cloud: f"on {cloud.name}")
+    monkeypatch.setattr(images.lifecycle, "up", lambda cloud, _: done.append(f"up {cloud.name}"))
+    monkeypatch.setattr(images.lifecycle, "down", lambda cloud: done.append(f"down {cloud.name}"))
+    containers_run(monkeypatch, None)
+    return done
+
+
+def containers_run(monkeypatch, fault: str | None) -> None:
+    kind = dataclasses.replace(images.hypervisor.KINDS["lxc"], fault=lambda: fault)
+    monkeypatch.setitem(images.hypervisor.KINDS, "lxc", kind)
+
+
+def runs(monkeypatch, hypervisor: str | None) -> None:
+    settings = SimpleNamespace(hypervisor=hypervisor)
+    monkeypatch.setattr(images.Cloud, "init", hypervisor)
+    monkeypatch.setattr(images.Cloud, "settings", settings)
+
+
+@pytest.mark.parametrize("hypervisor", [None, "lxc"])
+def test_containers_are_measured_on_the_usual_cloud(measured, monkeypatch, hypervisor):
+    runs(monkeypatch, hypervisor)
+
+    images.measure(Figures(), ["mysql"])
+
+    assert measured == ["emulated", "up embedded", "on embedded"]
+
+
+def test_beside_a_cloud_with_other_guests_containers_have_one_of_their_own(measured, monkeypatch):
+    runs(monkeypatch, "qemu")
+
+    images.measure(Figures(), ["mysql"])
+
+    assert measured == ["emulated", "up bench", "on bench", "down bench"]
+
+
+def test_a_machine_that_runs_no_containers_is_measured_without(measured, monkeypatch, capsys):
+    containers_run(monkeypatch, "there are no control groups of version 1 for containers")
+
+    images.measure(Figures(), ["mysql"])
+
+    assert measured == ["emulated"]
+    assert "not measured as containers: there are no control groups" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
