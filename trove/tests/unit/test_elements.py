@@ -210,6 +210,15 @@ def test_a_newer_python_is_installed_where_the_default_one_is_too_old(distro, ex
     assert resolve(pkg_map, DISTROS[distro], "python3.11").stdout == expected
 
 
+def test_the_message_bus_is_masked_only_where_the_network_does_without():
+    tuning = paths.ELEMENTS / layers.TUNING
+    assert "dbus" not in (tuning / "trove-guest-tuning-files/masked-units").read_text()
+    choice = "if [ -e /usr/lib/systemd/system/systemd-networkd.service ]; then"
+    _, _, networkd = (tuning / "post-install.d/80-tune-guest").read_text().partition(choice)
+    assert "dbus.service dbus.socket" in networkd.partition("\nfi\n")[0]
+    assert choice in (paths.ELEMENTS / "trove-guest-network/post-install.d/80-network").read_text()
+
+
 def test_maps_for_other_elements_packages_name_elements_that_exist():
     maps = (paths.ELEMENTS / "trove-guest-kernel/trove-guest-kernel-files").glob("*.pkg-map")
     for pkg_map in maps:
