@@ -99,6 +99,7 @@ def ensure_image(target: Target, *, tuned: bool = True, bootable: bool = False) 
 
     def make(folder: Path) -> None:
         _check_machine()
+        layers.require_tool(target.distro, tuned=tuned)
         _make(target, folder, tuned=tuned)
 
     def make_bootable(folder: Path) -> None:

@@ -7,11 +7,12 @@ but a database. Both serve every datastore, and what changes rebuilds what lies 
 import importlib.metadata
 import json
 import os
+import shutil
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import uv
@@ -42,6 +43,34 @@ _DISTRO_CHOICES = ("DIB_UBUNTU_KERNEL",)
 _GUEST_CHOICES = ("DIB_TROVE_AGENT_PYTHON",)
 
 _DEBIAN = "debian-minimal"
+
+
+@dataclass(frozen=True)
+class _Tool:
+    """What diskimage-builder wants of this machine for a distribution.
+
+    Attributes:
+        name: a program, or a file.
+        variable: diskimage-builder's, that names another.
+        package: where Debian has it.
+    """
+
+    name: str
+    variable: str
+    package: str
+
+
+_PODMAN = _Tool("podman", "DIB_CONTAINERFILE_RUNTIME", "podman")
+_TOOLS = {
+    "rocky-container": _PODMAN,
+    "trove-fedora": _PODMAN,
+    "ubuntu-minimal": _Tool(
+        "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
+        "DIB_APT_KEYRING",
+        "ubuntu-keyring, since Debian 13",
+    ),
+}
+
 _ROOT = "root.tar.zst"
 
 
@@ -72,6 +101,23 @@ def guest_layer(distro: Distro, *, tuned: bool = True) -> Recipe:
         **files_of(("trove-layer-distro", "trove-layer", *elements)),
     }
     return Recipe("guest layer", _name(distro, tuned), inputs)
+
+
+def require_tool(distro: Distro, *, tuned: bool = True) -> None:
+    """Check that this machine can lay a distribution down, unless that is done.
+
+    Raises:
+        ScenarioError: diskimage-builder would miss something that nothing here installs.
+    """
+    tool = _TOOLS.get(distro.element)
+    if tool is None or distro_layer(distro, tuned=tuned).folder.is_dir():
+        return
+    name = os.environ.get(tool.variable) or tool.name
+    if shutil.which(name, mode=os.F_OK, path=building.search_path()) is None:
+        raise ScenarioError(
+            f"Building guests of {distro.name} needs {name}: install it (package {tool.package}), "
+            f"or name another in {tool.variable}."
+        )
 
 
 def ensure_guest_layer(distro: Distro, *, tuned: bool = True) -> Path:

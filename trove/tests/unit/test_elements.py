@@ -149,6 +149,14 @@ def test_a_distribution_is_one_that_packages_are_mapped_for(distro):
     assert distro.name == f"{name}-{release}"
 
 
+@each_distro
+def test_what_a_distribution_needs_of_the_machine_is_known(distro):
+    begun = with_dependencies([distro.element])
+    tool = layers._TOOLS.get(distro.element)
+    assert ("containerfile" in begun) == (tool is layers._PODMAN)
+    assert ("ubuntu-common" in begun) == (tool is not None and "ubuntu" in tool.name)
+
+
 def test_a_layer_provides_what_is_in_it():
     below = set(listed(paths.ELEMENTS / "trove-layer-distro", "element-provides"))
     provided = set(listed(paths.ELEMENTS / "trove-layer-guest", "element-provides"))

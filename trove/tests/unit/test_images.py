@@ -215,6 +215,43 @@ class TestEnsureImage:
         with pytest.raises(ScenarioError, match="no Debian mirror"):
             images.ensure_image(target)
 
+    def test_needs_what_the_distribution_begins_with(self, home, monkeypatch):
+        for harmless in ("require", "install_packages"):
+            monkeypatch.setattr(images.machine, harmless, lambda *_, **__: None)
+        monkeypatch.setattr(images, "_make", lambda *_, **__: None)
+        monkeypatch.setattr(building, "require_mirror", lambda: "http://m/debian")
+        monkeypatch.setattr(layers.shutil, "which", lambda *_, **__: None)
+        with pytest.raises(ScenarioError, match="guests of rocky-9 needs podman"):
+            images.ensure_image(matrix.load().select("mysql", distro="rocky-9"))
+
+
+@pytest.mark.parametrize(
+    ("distro", "tool", "variable"),
+    [
+        ("rocky-9", "podman", "DIB_CONTAINERFILE_RUNTIME"),
+        ("fedora-44", "podman", "DIB_CONTAINERFILE_RUNTIME"),
+        ("ubuntu-noble", "/usr/share/keyrings/ubuntu-archive-keyring.gpg", "DIB_APT_KEYRING"),
+    ],
+)
+def test_what_a_distribution_needs_of_the_machine_is_named(
+    home, tmp_path, monkeypatch, distro, tool, variable
+):
+    monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(layers.shutil, "which", lambda name, **_: None if name == tool else name)
+    wanted = matrix.load().distros[distro]
+    with pytest.raises(ScenarioError, match=f"{distro} needs {tool}: install it .* {variable}"):
+        layers.require_tool(wanted)
+
+    monkeypatch.setenv(variable, "another")
+    layers.require_tool(wanted)
+
+
+def test_a_distribution_that_is_laid_down_needs_no_more(home, monkeypatch):
+    monkeypatch.setattr(layers.shutil, "which", lambda *_, **__: None)
+    rocky = matrix.load().distros["rocky-9"]
+    store.ensure(layers.distro_layer(rocky), lambda folder: (folder / "root").touch())
+    layers.require_tool(rocky)
+
 
 def test_what_builds_need_is_installed_before_they_begin_and_only_for_missing_images(
     target, home, monkeypatch
