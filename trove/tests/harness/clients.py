@@ -28,6 +28,11 @@ REQUESTS_REMEMBERED = 300
 # What an entry of clouds.yaml may log in with.
 _SECRETS = ("password", "application_credential_secret", "client_secret", "passcode", "token")
 ENVVARS = "envvars"  # what openstacksdk calls the cloud that OS_* variables describe
+# Variables, one of which is there whatever such a cloud is logged in to with.
+_LOGINS = (
+    *("OS_USERNAME", "OS_USER_ID", "OS_TOKEN"),
+    *("OS_APPLICATION_CREDENTIAL_ID", "OS_APPLICATION_CREDENTIAL_NAME"),
+)
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,7 @@ def named_cloud(option: str | None = None) -> str | None:
     """
     if chosen := option or os.environ.get("OS_CLOUD"):
         return chosen
-    described = os.environ.get("OS_AUTH_URL") and os.environ.get("OS_USERNAME")
+    described = os.environ.get("OS_AUTH_URL") and any(map(os.environ.get, _LOGINS))
     return ENVVARS if described else None
 
 

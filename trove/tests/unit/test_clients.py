@@ -144,10 +144,32 @@ def test_the_cloud_may_be_named_by_option_or_environment(monkeypatch):
     assert clients.named_cloud("mine") == "mine"
 
 
-def test_the_cloud_may_be_described_by_the_environment(monkeypatch):
+@pytest.mark.parametrize(
+    "login",
+    [
+        {"OS_USERNAME": "demo", "OS_PASSWORD": "x"},
+        {"OS_USER_ID": "4242", "OS_PASSWORD": "x"},
+        {"OS_AUTH_TYPE": "v3token", "OS_TOKEN": "x"},
+        {
+            "OS_AUTH_TYPE": "v3applicationcredential",
+            "OS_APPLICATION_CREDENTIAL_ID": "4242",
+            "OS_APPLICATION_CREDENTIAL_SECRET": "x",
+        },
+        {
+            "OS_AUTH_TYPE": "v3applicationcredential",
+            "OS_APPLICATION_CREDENTIAL_NAME": "tests",
+            "OS_APPLICATION_CREDENTIAL_SECRET": "x",
+        },
+    ],
+    ids=lambda login: next(name for name in login if name != "OS_AUTH_TYPE"),
+)
+def test_the_cloud_may_be_described_by_the_environment(monkeypatch, login):
     monkeypatch.setenv("OS_AUTH_URL", "http://keystone")
-    monkeypatch.setenv("OS_USERNAME", "demo")
+    assert clients.named_cloud() is None
+    for name, value in login.items():
+        monkeypatch.setenv(name, value)
     assert clients.named_cloud() == "envvars"
+    assert clients.pair("envvars") == CloudNames("envvars", "envvars")
 
 
 def test_an_unknown_cloud_is_refused_with_those_that_are_known(write_clouds):
