@@ -30,6 +30,8 @@ _TOP = ("instance", "backup")
 _OWNER = ("project_id", "owner_id", "tenant_id")
 _ABSENT = (
     trove_errors.Forbidden,
+    # What Trove answers whoever isn't its administrator.
+    trove_errors.Unauthorized,
     sdk_errors.ForbiddenException,
     keystone_errors.EndpointNotFound,
     sdk_errors.NotSupported,

@@ -1,6 +1,7 @@
 """``trove-sweep``: from what is on a cloud to what is deleted, and what is not."""
 
 import json
+import operator
 import re
 import secrets
 import time
@@ -253,18 +254,24 @@ def test_what_cannot_be_deleted_is_told(cloud, sweep, old, monkeypatch):
     [
         ("accounts", "users", "user", sdk_errors.ForbiddenException("no administrator")),
         ("key_manager", "secrets", "secret", sdk_errors.ServiceDisabledException("no endpoint")),
+        (
+            "trove.mgmt_ds_versions",
+            "list",
+            "datastore_version",
+            trove_errors.Unauthorized("User does not have admin privileges."),
+        ),
     ],
-    ids=["refused", "not_in_the_catalogue"],
+    ids=["refused", "not_in_the_catalogue", "of_trove_s_management"],
 )
 def test_what_is_not_there_or_not_for_these_users_is_no_failure(
     cloud, sweep, old, service, listing, kind, error
 ):
     put(cloud, "instance", old)
 
-    def refuse():
+    def refuse(**_):
         raise error
 
-    setattr(getattr(cloud, service), listing, refuse)
+    setattr(operator.attrgetter(service)(cloud), listing, refuse)
 
     code, out = sweep("--yes")
 
