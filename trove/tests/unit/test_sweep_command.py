@@ -1,6 +1,7 @@
 """``trove-sweep``: from what is on a cloud to what is deleted, and what is not."""
 
 import json
+import logging
 import operator
 import re
 import secrets
@@ -247,6 +248,25 @@ def test_what_cannot_be_deleted_is_told(cloud, sweep, old, monkeypatch):
     assert code == 1
     assert f"could not be deleted:\n  instance {made.name} ({made.id}): it is locked" in out
     assert out.endswith("0 of 1 deleted\n")
+
+
+def test_what_cannot_be_deleted_is_told_without_a_traceback(
+    cloud, old, monkeypatch, caplog, capsys
+):
+    put(cloud, "instance", old)
+    monkeypatch.setenv("FAKE_DELETE_FAILS", "1")
+    command = ["--os-cloud", "fake", "--yes"]
+
+    with monkeypatch.context() as a_program:
+        a_program.setattr(logging.root, "handlers", [])
+        sweep_command.main(command)
+    printed = capsys.readouterr()
+    assert "it is locked" in printed.out
+    assert "Traceback" not in printed.err
+    assert caplog.text == ""
+
+    sweep_command.main(command)
+    assert "Traceback" in caplog.text
 
 
 @pytest.mark.parametrize(
