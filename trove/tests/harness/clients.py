@@ -177,7 +177,18 @@ def pair(user: str, admin: str | None = None) -> CloudNames:
     if admin:
         _check_known(admin, known)
         return CloudNames(user, admin)
-    return CloudNames(user, f"{user}-admin" if f"{user}-admin" in known else user)
+    return CloudNames(user, administrator(user))
+
+
+def administrator(name: str) -> str:
+    """Return the administrator's entry that belongs to one, ``<name>-admin`` or itself.
+
+    Raises:
+        ScenarioError: clouds.yaml has no entry of that name; the text lists those it has.
+    """
+    known = _known()
+    _check_known(name, known)
+    return f"{name}-admin" if f"{name}-admin" in known else name
 
 
 def connect(name: str, account: Account | None = None) -> Cloud:

@@ -114,10 +114,9 @@ def _add_target(parser: argparse.ArgumentParser, *, required: bool) -> None:
 def _add_cloud(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--os-cloud",
-        default=os.environ.get("OS_ADMIN_CLOUD") or os.environ.get("OS_CLOUD"),
         metavar="NAME",
-        help="an administrator's entry of clouds.yaml (default: $OS_ADMIN_CLOUD, else "
-        "$OS_CLOUD or its <name>-admin)",
+        help="an administrator's entry of clouds.yaml, or one that has a <name>-admin beside it "
+        "(default: $OS_ADMIN_CLOUD, else $OS_CLOUD)",
     )
 
 
@@ -342,9 +341,7 @@ def _target(arguments: argparse.Namespace, image: GuestImage | None) -> Target:
 @contextmanager
 def _provisioning(name: str | None) -> Iterator[tuple[Cloud, Run]]:
     """Log in as a cloud's administrator; what an earlier, killed command left goes first."""
-    if not name:
-        raise ScenarioError("Which cloud? Name one with --os-cloud or OS_CLOUD.")
-    admin = clients.connect(clients.pair(name).admin)
+    admin = clients.connect(_administrator(name))
     run = Run.new()
     lock = run.own()
     try:
@@ -354,6 +351,16 @@ def _provisioning(name: str | None) -> Iterator[tuple[Cloud, Run]]:
         yield admin, run
     finally:
         lock.release()
+
+
+def _administrator(name: str | None) -> str:
+    """Return the entry to log in with: an option's, whatever the environment names."""
+    if not name and (admin := os.environ.get("OS_ADMIN_CLOUD")):
+        return admin
+    name = clients.named_cloud(name)
+    if name is None:
+        raise ScenarioError("Which cloud? Name one with --os-cloud or OS_CLOUD.")
+    return clients.administrator(name)
 
 
 def _size(text: str) -> int:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from trove.tests.common import paths
 from trove.tests.common.errors import ScenarioError
@@ -40,12 +41,13 @@ def built(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def cloud(monkeypatch):
-    """A cloud that takes everything; what it was asked for is noted."""
+def cloud(monkeypatch, tmp_path):
+    """A cloud that takes everything; who logs in and what it was asked for is noted."""
+    clouds = {name: {} for name in ("mine", "theirs", "theirs-admin", "boss")}
+    (tmp_path / "clouds.yaml").write_text(yaml.safe_dump({"clouds": clouds}))
     asked = []
     version = LoadedVersion("id", "mariadb", "11.8-debian-trixie", "image-id")
     admin = SimpleNamespace(name="my-admin", identity="me")
-    monkeypatch.setattr(image_commands.clients, "pair", lambda name: SimpleNamespace(admin=name))
     monkeypatch.setattr(image_commands.reaper, "watch", lambda _run: None)
     monkeypatch.setattr(image_commands.clients, "connect", lambda name: asked.append(name) or admin)
     monkeypatch.setattr(loading, "find_image", lambda *_: None)
@@ -201,6 +203,24 @@ class TestActivate:
         status, out, _ = run(capsys, ACTIVATE, "mariadb", "11.8", "--os-cloud=mine")
         assert (status, cloud) == (0, ["mine", "11.8-debian-trixie"])
         assert out == "mariadb 11.8-debian-trixie is what users of mariadb get\n"
+
+    @pytest.mark.parametrize(
+        ("words", "environment", "entry"),
+        [
+            ([], {"OS_CLOUD": "theirs"}, "theirs-admin"),
+            ([], {"OS_CLOUD": "theirs", "OS_ADMIN_CLOUD": "boss"}, "boss"),
+            (["--os-cloud=mine"], {"OS_CLOUD": "theirs", "OS_ADMIN_CLOUD": "boss"}, "mine"),
+            (["--os-cloud=theirs"], {"OS_ADMIN_CLOUD": "boss"}, "theirs-admin"),
+        ],
+        ids=["user", "administrator", "option", "option_of_a_user"],
+    )
+    def test_logs_in_as_the_administrator_that_is_named(
+        self, cloud, capsys, monkeypatch, words, environment, entry
+    ):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        assert run(capsys, ACTIVATE, "mariadb", "11.8", *words)[0] == 0
+        assert cloud[0] == entry
 
     def test_tells_what_there_is(self, cloud, capsys, monkeypatch):
         def find_version(*_):
