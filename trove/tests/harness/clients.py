@@ -7,12 +7,15 @@ neither create nor restart an instance.
 
 import os
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import openstack
 import requests
 from keystoneauth1 import exceptions as keystone_errors
+from openstack import exceptions as sdk_errors
 from openstack.config import OpenStackConfig
 from openstack.config.cloud_region import CloudRegion
 from openstack.exceptions import ConfigException
@@ -27,6 +30,17 @@ REQUEST_TIMEOUT = 120  # seconds; a server that is silent for longer is down
 REQUESTS_REMEMBERED = 300
 # What an entry of clouds.yaml may log in with.
 _SECRETS = ("password", "application_credential_secret", "client_secret", "passcode", "token")
+# How the clients of a cloud's services tell that one of them fails, or wants another user.
+_FAILURES = (
+    sdk_errors.SDKException,
+    trove_errors.ClientException,
+    keystone_errors.ClientException,
+)
+_REFUSALS = (
+    sdk_errors.ForbiddenException,
+    *(trove_errors.Unauthorized, trove_errors.Forbidden),
+    *(keystone_errors.Unauthorized, keystone_errors.Forbidden),
+)
 ENVVARS = "envvars"  # what openstacksdk calls the cloud that OS_* variables describe
 # Variables, one of which is there whatever such a cloud is logged in to with.
 _LOGINS = (
@@ -223,6 +237,26 @@ def connect(name: str, account: Account | None = None) -> Cloud:
     )
     _ask_trove(cloud)
     return cloud
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Have what a cloud's services refuse, or fail with, said in one sentence.
+
+    Args:
+        name: the cloud's entry in clouds.yaml.
+
+    Raises:
+        ScenarioError: one of them refused something, or failed.
+    """
+    try:
+        yield
+    except _FAILURES as error:
+        refused = isinstance(error, _REFUSALS)
+        way_out = ": name an administrator's entry" if refused else ""
+        raise ScenarioError(
+            f"Cloud {name!r} {'refuses' if refused else 'fails'}: {_one_line(error)}{way_out}."
+        ) from error
 
 
 def _configuration() -> OpenStackConfig:

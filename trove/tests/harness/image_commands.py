@@ -345,10 +345,11 @@ def _provisioning(name: str | None) -> Iterator[tuple[Cloud, Run]]:
     run = Run.new()
     lock = run.own()
     try:
-        sweeper.sweep_after_ended_runs(admin, admin, Timeouts())
-        run.journal.header(user=admin.name, admin=admin.name, identity=admin.identity)
-        reaper.watch(run)
-        yield admin, run
+        with clients.explained(admin.name):
+            sweeper.sweep_after_ended_runs(admin, admin, Timeouts())
+            run.journal.header(user=admin.name, admin=admin.name, identity=admin.identity)
+            reaper.watch(run)
+            yield admin, run
     finally:
         lock.release()
 

@@ -8,6 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from keystoneauth1 import exceptions as keystone_errors
+from openstack import exceptions as sdk_errors
+from troveclient import exceptions as trove_errors
 
 from trove.tests.common import paths
 from trove.tests.common.errors import ScenarioError
@@ -229,6 +232,30 @@ class TestActivate:
         monkeypatch.setattr(loading, "find_version", find_version)
         status, _, err = run(capsys, ACTIVATE, "mariadb", "1", "--os-cloud=mine")
         assert (status, err) == (1, f"{ACTIVATE}: Trove has no version '1' of 'mariadb': none.\n")
+
+    @pytest.mark.parametrize(
+        ("error", "sentence"),
+        [
+            (
+                trove_errors.Unauthorized("User does not have admin privileges."),
+                "refuses: User does not have admin privileges. (HTTP 401): name an administrator's "
+                "entry.",
+            ),
+            (
+                sdk_errors.ForbiddenException("not yours"),
+                "refuses: not yours: name an administrator's entry.",
+            ),
+            (keystone_errors.ConnectFailure("no route\nto host."), "fails: no route to host."),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_tells_what_the_cloud_says(self, cloud, capsys, monkeypatch, error, sentence):
+        def find_version(*_):
+            raise error
+
+        monkeypatch.setattr(loading, "find_version", find_version)
+        status, _, err = run(capsys, ACTIVATE, "mariadb", "1", "--os-cloud=mine")
+        assert (status, err) == (1, f"{ACTIVATE}: Cloud 'my-admin' {sentence}\n")
 
 
 def test_times_and_sizes():
