@@ -67,6 +67,20 @@ def test_no_file_of_the_server_is_changed(server, folded):
     assert "conftest.py" in after.keys() - before.keys()
 
 
+def test_links_are_laid_over_as_links_also_those_to_folders(folded):
+    links = [file for file in paths.INTEGRATION.rglob("*") if file.is_symlink()]
+    assert any(link.is_dir() for link in links)
+    for link in links:
+        assert (folded / link.relative_to(paths.ROOT)).readlink() == link.readlink()
+
+
+def test_twice_is_the_same_as_once(folded):
+    before = digests(folded)
+    done = lay_over(folded)
+    assert done.returncode == 0, done.stdout
+    assert digests(folded) == before
+
+
 def test_what_is_left_to_reconcile_is_in_the_server(server):
     told, _, _ = run(sys.executable, TOOL, "--help").stdout.partition("positional arguments")
     told, _, adapted = told.partition("to be adapted")
