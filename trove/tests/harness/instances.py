@@ -181,7 +181,9 @@ class InstanceFactory:
         """
         name = self.run.name("replica")
         names = [f"{name}-{number}" for number in range(1, count + 1)] if count > 1 else [name]
-        request = {"nics": self.spec.request()["nics"], "replica_of": source.id}
+        asked = self.spec.request()
+        request = {each: asked[each] for each in ("nics", "access") if each in asked}
+        request["replica_of"] = source.id
         entries = [self.run.journal.creating("instance", each) for each in names]
         several = {"replica_count": count} if count > 1 else {}
         with _refusal_told(name), self.run.journal.refusable(*entries):
@@ -282,7 +284,7 @@ class Instance:
 
     @cached_property
     def address(self) -> str:
-        """The address that tests connect to, for all its life: a public one, if it has any.
+        """The address that tests connect to: a public one, if it has any.
 
         Raises:
             ScenarioError: it has no address.
@@ -533,28 +535,38 @@ class Instance:
 
     # Its access
 
-    def open_to(self, *, public: bool = False, cidrs: list[str]) -> None:
-        """Say who may reach the database, and wait until it is so.
+    def open_to(self, *, public: bool | None = None, cidrs: list[str]) -> None:
+        """Say who may reach the database, and wait until Trove has told Neutron.
 
         Args:
-            public: whether it has a public address.
+            public: whether it has a public address; as it was asked for if nothing is said.
             cidrs: the networks that may connect.
         """
+        public = self.spec.public if public is None else public
         self.cloud.trove.instances.update(self.id, is_public=public, allowed_cidrs=cidrs)
         self.wait_until_healthy(self.timeouts.change)
+        # A public one that is taken away doesn't come back.
+        vars(self).pop("address", None)
 
-    def try_to_connect(self, address: str | None = None) -> None:
-        """Log in once.
+    def wait_until_reached(self, reached: bool = True, *, address: str | None = None) -> None:
+        """Wait until one can log in over the network, or can't: Neutron takes its time, too.
 
         Args:
+            reached: whether one can.
             address: where, if not at the address that tests connect to.
-
-        Raises:
-            CannotConnectError: nothing answers there.
         """
-        server = Server(address or self.address, self.spec.port, self.timeouts.connect)
-        with self.spec.dialect.connect(server, self.login, self.database):
-            return
+        where = address or self.address
+        server = Server(where, self.spec.port, self.timeouts.connect)
+
+        def answers() -> bool:
+            try:
+                with self.spec.dialect.connect(server, self.login, self.database):
+                    return True
+            except CannotConnectError:
+                return False
+
+        label = f"the database {'answers' if reached else 'is silent'} at {where}"
+        self._wait(lambda: answers() == reached, label)
 
     # Its databases
 

@@ -65,7 +65,7 @@ def test_nodes_of_different_sizes_are_refused(create, offered, larger_flavor):
         create({}, {}, {"flavorRef": larger_flavor})
 
 
-def test_volumes_of_different_sizes_are_refused(create, offered, instance_spec):
+def test_volumes_of_different_sizes_are_refused(volume_service, create, offered, instance_spec):
     larger = {"volume": {"size": instance_spec.volume_gb + 1}}
 
     with pytest.raises(BadRequest, match="^The volume size for each instance in a cluster must"):

@@ -30,6 +30,7 @@ def test_the_administrator_sees_what_a_version_is_made_of(admin_cloud, spare_ver
     assert spare_version.id in [each.id for each in every(admin_cloud.trove.mgmt_ds_versions.list)]
 
 
+@pytest.mark.usefixtures("plain_user")
 def test_an_inactive_version_is_offered_to_nobody(cloud, admin_cloud, spare_version, refusal):
     admin_cloud.trove.mgmt_ds_versions.edit(spare_version.id, active="false")
 

@@ -11,6 +11,7 @@ from trove.tests.harness.guest_logs import SYSTEM, USER, GuestLog
 pytestmark = [pytest.mark.logs, pytest.mark.usefixtures("object_store")]
 
 
+@pytest.mark.usefixtures("plain_user")
 def test_owners_see_user_logs_and_administrators_all(shared_instance, admin_cloud):
     owners = guest_logs.listed(shared_instance)
     all = guest_logs.listed(shared_instance, admin_cloud)
@@ -88,6 +89,7 @@ def test_a_log_that_is_not_published_can_be_discarded(shared_instance):
     assert log.show().published == 0
 
 
+@pytest.mark.usefixtures("plain_user")
 def test_a_system_log_is_for_administrators_and_always_on(shared_instance, admin_cloud):
     log = GuestLog(shared_instance, "guest", admin_cloud)
     assert (log.show().type, log.show().enabled) == (SYSTEM, True)

@@ -59,12 +59,6 @@ pytestmark = pytest.mark.instances
             id="backup",
         ),
         pytest.param(
-            {"replica_of": UNKNOWN, **INHERITED},
-            NotFound,
-            f"Resource {UNKNOWN} cannot be found.",
-            id="source",
-        ),
-        pytest.param(
             {"region_name": "Atlantis"},
             BadRequest,
             "Endpoint not found for service_type=database, endpoint_type=publicURL, "
@@ -92,6 +86,13 @@ def test_what_is_not_there(refusal, request_change, status, words):
 
     assert type(answer) is status
     assert answer.message == words
+
+
+def test_a_source_that_is_not_there(object_store, refusal):
+    answer = refusal(replica_of=UNKNOWN, **INHERITED)
+
+    assert type(answer) is NotFound
+    assert answer.message == f"Resource {UNKNOWN} cannot be found."
 
 
 @pytest.mark.parametrize(
@@ -224,6 +225,7 @@ def test_no_volume_where_there_must_be_one(volume_service, refusal):
     assert answer.message == "Volume size was not specified."
 
 
+@pytest.mark.usefixtures("object_store")
 @pytest.mark.parametrize("more", NOT_OF_A_REPLICA)
 def test_a_replica_that_differs_from_its_source(refusal, shared_instance, more):
     own = {

@@ -16,7 +16,8 @@ from trove.tests.harness.tls import Authority, InstanceTls
 from trove.tests.harness.waiting import WaitTimeoutError, wait_for
 from trove.tests.harness.workload import Workload
 
-pytestmark = pytest.mark.replication
+# By default Trove makes a replica of what its source has put into object storage.
+pytestmark = [pytest.mark.replication, pytest.mark.usefixtures("object_store")]
 
 
 @pytest.fixture(scope="module")

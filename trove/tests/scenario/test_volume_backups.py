@@ -7,6 +7,7 @@ import pytest
 from troveclient.exceptions import UnprocessableEntity
 
 from trove.tests.common.errors import ScenarioError
+from trove.tests.fixtures.applicability import Reason, skip
 from trove.tests.harness.workload import takes_writes
 
 pytestmark = [pytest.mark.volume_backup, pytest.mark.usefixtures("volume_service")]
@@ -77,6 +78,8 @@ def test_users_log_in_to_an_instance_restored_from_a_volume(restored_volume):
 def test_a_volume_backup_is_not_restored_to_a_smaller_volume(
     shared_instance, backups, instance_factory
 ):
+    if shared_instance.spec.volume_gb < 2:
+        skip(Reason.NEEDS_VOLUMES, "there is no smaller one than that of 1 GiB")
     backup = backups.create(shared_instance, storage_driver="cinder")
     spec = replace(shared_instance.spec, volume_gb=shared_instance.spec.volume_gb - 1)
 
