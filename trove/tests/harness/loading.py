@@ -147,10 +147,19 @@ def find_version(admin: Cloud, datastore: str, name: str) -> LoadedVersion:
     return LoadedVersion(found[0].id, datastore, found[0].name, found[0].image)
 
 
-def activate(admin: Cloud, version: LoadedVersion) -> None:
-    """Make a version the one that users of its datastore get by default."""
-    if not admin.trove.mgmt_ds_versions.get(version.id).default:
-        admin.trove.mgmt_ds_versions.edit(version.id, active="true", default="true")
+def activate(admin: Cloud, version: LoadedVersion, *, instead: bool = True) -> None:
+    """Make a version the one that users of its datastore get by default.
+
+    Args:
+        admin: the cloud.
+        version: the version.
+        instead: also where that is another one so far.
+    """
+    versions = _versions(admin, version.datastore)
+    by_default = [each.id for each in versions if each.default and each.active]
+    if by_default and not instead or version.id in by_default:
+        return
+    admin.trove.mgmt_ds_versions.edit(version.id, active="true", default="true")
 
 
 def load(

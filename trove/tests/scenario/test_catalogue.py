@@ -37,8 +37,9 @@ def test_the_datastore_is_listed_with_its_version(cloud, datastore_version):
         if each.name == datastore_version.datastore
     ]
 
-    assert listed.default_version == datastore_version.id
-    assert datastore_version.id in [version["id"] for version in listed.versions]
+    versions = [version["id"] for version in listed.versions]
+    assert datastore_version.id in versions
+    assert listed.default_version in versions
 
 
 def test_the_datastore_is_shown_by_name_and_by_id(cloud, datastore_version):

@@ -56,6 +56,6 @@ images.key = lambda target: "0123456789abcdef"
 loading.upload = _upload
 loading.find_image = _find_image
 loading.register = _register
-loading.activate = lambda admin, version: admin.store.note("activate")
+loading.activate = lambda admin, version, instead: admin.store.note("activate")
 networks.choose = lambda cloud, wanted=None: "net"
 instances.has_volumes = lambda cloud, spec: False

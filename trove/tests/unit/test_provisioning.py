@@ -198,6 +198,21 @@ def test_what_trove_refuses_to_register_is_an_error(
         load(cloud, target, journal, guest_image(tmp_path))
 
 
+def test_another_version_stays_the_default_unless_the_user_says_otherwise(
+    cloud, target, journal, tmp_path
+):
+    facts = {"datastore_name": target.datastore.name, "name": "their own", "image": "image"}
+    theirs = Resource(id="v0", active=True, default=True, **facts)
+    cloud.trove.versions.append(theirs)
+    version = loading.load(cloud, guest_image(tmp_path), target, journal, TIMEOUTS)
+
+    loading.activate(cloud, version, instead=False)
+    assert not cloud.trove.get(version.id).default
+
+    loading.activate(cloud, version)
+    assert cloud.trove.get(version.id).default
+
+
 def test_another_image_replaces_that_of_the_version(cloud, target, journal, tmp_path):
     first = load(cloud, target, journal, guest_image(tmp_path))
     second = load(cloud, target, journal, guest_image(tmp_path, key="f" * 16))
