@@ -130,7 +130,8 @@ class Consoles:
             if server := self._server_of(instance):
                 answer = self._admin.compute.get_server_console_output(server, length=length)
                 text = answer["output"] if isinstance(answer, dict) else str(answer)
-                return COLOURS.sub("", text).splitlines()
+                # The guest may be writing the last one: next time it would be another.
+                return COLOURS.sub("", text[: text.rfind("\n") + 1]).splitlines()
         except (*GONE, sdk_errors.ConflictException):
             pass
         return []

@@ -338,7 +338,7 @@ class FakeCloud:
             ),
             delete_server=servers.delete,
             get_server_console_output=lambda id, **_: {
-                "output": os.environ.get("FAKE_CONSOLE", f"console of {id}")
+                "output": os.environ.get("FAKE_CONSOLE", f"console of {id}") + "\n"
             },
         )
         self.network = SimpleNamespace(

@@ -31,7 +31,7 @@ def consoles(console, tmp_path):
     def make(*allowed):
         compute = SimpleNamespace(
             get_server_console_output=lambda _, length: {
-                "output": "\n".join(console[-length:] if length else console)
+                "output": "".join(f"{line}\n" for line in console[-(length or 0) :])
             }
         )
         return Consoles(SimpleNamespace(compute=compute), allowed, Run("id", tmp_path))
@@ -57,6 +57,18 @@ def test_an_error_is_told_once(consoles, console, instance):
     console += [AGENT, HARMLESS]
     looked_at.errors(instance)
     assert looked_at.errors(instance) == []
+    console += [MYSQL]
+    assert looked_at.errors(instance) == [MYSQL]
+
+
+def test_a_line_that_is_being_written_is_read_next_time(consoles, console, instance):
+    looked_at = consoles()
+    console += [AGENT]
+    begun = {"output": f"{AGENT}\n{MYSQL[:60]}"}
+    with pytest.MonkeyPatch.context() as patch:
+        compute = looked_at._admin.compute
+        patch.setattr(compute, "get_server_console_output", lambda _, length: begun)
+        assert looked_at.errors(instance) == [AGENT]
     console += [MYSQL]
     assert looked_at.errors(instance) == [MYSQL]
 
