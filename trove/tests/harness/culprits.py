@@ -16,7 +16,7 @@ from trove.tests.harness import sql
 from trove.tests.harness.condition import SpoiltError
 from trove.tests.harness.guest_health import GuestErrors
 from trove.tests.harness.run import SharedError
-from trove.tests.harness.waiting import WaitError, is_transient
+from trove.tests.harness.waiting import OutOfTimeError, WaitError, is_transient
 from trove.tests.harness.workload import LostDataError
 
 
@@ -81,6 +81,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_of_environment(error: BaseException) -> bool:
+    if isinstance(error, OutOfTimeError):
+        return True
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return True
     if isinstance(error, (WaitError, trove_errors.ClientException)) and NO_ROOM.search(str(error)):

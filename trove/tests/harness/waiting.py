@@ -49,6 +49,10 @@ class WaitTimeoutError(WaitError):
     """What was waited for didn't come in time."""
 
 
+class OutOfTimeError(WaitTimeoutError):
+    """It might have come: the run's own time was over before the wait's."""
+
+
 @dataclass(frozen=True)
 class State:
     """What one look at a thing showed; true when it is what was waited for.
@@ -187,7 +191,8 @@ class _Watch:
             parts.append(f"last seen: {self.described}")
         if self.error is not None:
             parts.append(f"last error: {type(self.error).__name__}: {self.error}")
-        raise WaitTimeoutError("; ".join(parts)) from self.error
+        kind = OutOfTimeError if self.is_cut_short else WaitTimeoutError
+        raise kind("; ".join(parts)) from self.error
 
 
 def wait_for(

@@ -35,6 +35,32 @@ def test_what_there_is_no_time_for_is_skipped_and_all_is_told(project, workers):
     assert project.cloud.all("instance") == []
 
 
+def test_what_is_waited_for_in_vain_is_nobodys_fault_and_what_was_made_is_undone(project):
+    project.pytester.makepyfile(
+        test_db="""
+        import time
+        import pytest
+        from trove.tests.common import deadline
+        from trove.tests.harness.waiting import wait_for
+
+        @pytest.fixture
+        def thing(cloud, target):
+            yield
+            assert deadline.seconds_left() is None
+            wait_for(iter([False, False, True]).__next__, "it is gone", 60, interval=0.1)
+
+        def test_it(thing):
+            deadline.set_for_all(time.monotonic() + 0.1)
+            wait_for(lambda: False, "it is there", 60, interval=0.1)
+        """
+    )
+
+    result = project.run("-m", "mysql", "--budget=60")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["Probably to blame: ENVIRONMENT"])
+
+
 @pytest.mark.parametrize(("hypervisor", "factor"), [("lxc", 1), ("qemu", 2), (None, 1)])
 def test_limits_suit_what_runs_the_guests(pytestconfig, hypervisor, factor):
     settings = options.read(pytestconfig)
