@@ -48,8 +48,8 @@ def write(run: Run, instances: Iterable[Instance], admin: Cloud) -> list[str]:
 def _written(run: Run, instance: Instance) -> str:
     try:
         server = Server(instance.address, instance.spec.port, instance.timeouts.connect)
-    except ScenarioError as error:
-        return str(error)
+    except _UNANSWERED as error:
+        return f"{instance.name}: {error}"
     client = instance.spec.dialect.client(server, instance.login, instance.database)
     _fill(command(run, instance.name), f'#!/bin/sh\n{client} "$@"\n')
     return f"{instance.name} at {server.host}:{server.port}: {command(run, instance.name)}"

@@ -49,6 +49,8 @@ def _looks(user: Cloud, admin: Cloud) -> dict[str, Callable[[], Any]]:
         "Cinder": ("block-storage", lambda: _see_workers(admin.block_storage.services())),
         "Neutron": ("network", lambda: next(iter(admin.network.networks()), None)),
         "Glance": ("image", lambda: next(iter(admin.image.images()), None)),
+        "Swift": ("object-store", lambda: next(iter(user.object_store.containers()), None)),
+        "Barbican": ("key-manager", lambda: next(iter(user.key_manager.secrets()), None)),
     }
     return {name: look for name, (type, look) in looks.items() if admin.has(type)}
 

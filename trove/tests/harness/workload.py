@@ -20,7 +20,6 @@ from trove.tests.harness.waiting import wait_for
 log = logging.getLogger(__name__)
 
 PAUSE = 0.02  # seconds between two rows of a writer; more of them tell no more
-LONGEST_START = 120.0  # seconds until the first row; a login may take its time
 RETRY = 0.2  # seconds after a broken connection
 
 
@@ -114,7 +113,7 @@ class Workload:
             wait_for(
                 lambda: len(self.acknowledged()) > before,
                 f"rows of {self.table} are written",
-                LONGEST_START,
+                2 * self.instance.timeouts.login,  # to log in, and to write
                 interval=PAUSE,
             )
             yield

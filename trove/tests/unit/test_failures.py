@@ -53,7 +53,7 @@ def test_a_failure_leaves_its_evidence(project, monkeypatch):
     (instance,) = (each for each in folder.iterdir() if each.is_dir())
     assert json.loads((instance / "instance.json").read_text())["status"] == "ACTIVE"
     assert "ACTIVE/HEALTHY" in (instance / "states.log").read_text()
-    assert (instance / "console.log").read_text() == "console of server-of-it"
+    assert (instance / "console.log").read_text() == "console of server-of-it\n"
     assert json.loads((instance / "ports.json").read_text()) == [
         {"id": "port", "device_id": "server-of-it"}
     ]
@@ -120,6 +120,29 @@ def test_a_broken_cloud_is_one_failure_and_the_rest_is_skipped(project, monkeypa
             " Assert*",
         ]
     )
+
+
+def test_a_broken_cloud_is_not_taken_for_a_bug_of_the_server(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    project.pytester.makepyfile(
+        """
+        import os
+        import pytest
+        from keystoneauth1.exceptions import ConnectFailure
+
+        @pytest.mark.xfail(strict=True)
+        def test_of_a_bug(cloud, target):
+            os.environ["FAKE_WORKER"] = "down"
+            raise ConnectFailure("nobody answers")
+
+        def test_after_it(cloud, target): pass
+        """
+    )
+
+    result = project.run("-m", "mysql")
+
+    result.assert_outcomes(skipped=2)
+    result.stdout.fnmatch_lines(["skipped, by reason: 2 cloud_is_broken"])
 
 
 def test_when_the_cloud_is_sound_again_tests_go_on(project):

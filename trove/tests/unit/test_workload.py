@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from trove.tests.harness.sql import CannotConnectError
+from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.workload import LostDataError, Workload
 
 
@@ -16,6 +17,7 @@ class Database:
     name = "db"
     database = "scenario"
     login = SimpleNamespace(user="scenario")
+    timeouts = Timeouts()
 
     def __init__(self):
         self.table = {}
