@@ -5,7 +5,8 @@ and attaching to a cloud that runs needs none of it.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from trove.tests.embedded import (
     certificates,
@@ -20,7 +21,8 @@ from trove.tests.embedded import (
 )
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.startup import Startup, task_environment
-from trove.tests.embedded.units import Service, Unit
+from trove.tests.embedded.supervision import Supervisor
+from trove.tests.embedded.units import Service, Unit, without
 
 
 def new(cloud: Cloud, settings: Settings, duration: float) -> None:
@@ -59,6 +61,26 @@ def again(cloud: Cloud, settings: Settings) -> None:
     cloud.logs.mkdir()
     units = services.units(cloud, settings)
     _start(cloud, settings, services.lost_with_the_namespaces(units))
+
+
+def services_again(cloud: Cloud, settings: Settings, names: Collection[str]) -> None:
+    """Start services of a running cloud that have ended, none before those that it needs.
+
+    Raises:
+        ScenarioError: the first one that did not start.
+    """
+    units = services.units(cloud, settings)
+    others = {unit.name for unit in units if unit.name not in names}
+    ended = [_ready_when_it_stays(cloud, unit) for unit in without(units, others)]
+    Startup(cloud, cloud.init, task_environment(settings.venv)).run(ended)
+
+
+def _ready_when_it_stays(cloud: Cloud, service: Service) -> Service:
+    # A probe that reads logs finds what its predecessor wrote.
+    def ready() -> str | None:
+        return service.ready() or Supervisor(cloud.supervisor).lacking(service.name)
+
+    return replace(service, ready=ready)
 
 
 def _start(cloud: Cloud, settings: Settings, units: Sequence[Unit]) -> None:

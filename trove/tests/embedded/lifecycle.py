@@ -24,6 +24,7 @@ from trove.tests.embedded import (
 )
 from trove.tests.embedded.cloud import Cloud, Settings, is_name
 from trove.tests.embedded.components import COMPONENTS, with_needs
+from trove.tests.embedded.supervision import RUNNING, Supervisor
 
 _LOCK_TIMEOUT = 900
 DISK_NEEDED = 12
@@ -86,7 +87,7 @@ def up(cloud: Cloud, wanted: Wanted = Wanted()) -> Settings:  # noqa: B008 -- it
     """Bring the cloud up, or attach to it where it runs already.
 
     A cloud whose start was not completed, or that another tree or other pins
-    configured, is replaced.
+    configured, is replaced. Services of a running one that have ended are started again.
 
     Raises:
         ScenarioError: something it needs is missing, or a service did not start.
@@ -99,6 +100,7 @@ def up(cloud: Cloud, wanted: Wanted = Wanted()) -> Settings:  # noqa: B008 -- it
         venv = str(packages.location())
         if init and running and (running.tree, running.venv) == (configuration.key(), venv):
             _require(cloud, running, wanted, components)
+            _mend(cloud, running)
             clouds_yaml.add(cloud)
             if wanted.lease:
                 lease.grant(cloud, duration)
@@ -126,6 +128,23 @@ def _require(cloud: Cloud, running: Settings, wanted: Wanted, components: tuple[
         f"The cloud {cloud.name} runs {conflict}: call trove-cloud down first, or name another"
         " cloud with --name."
     )
+
+
+def _mend(cloud: Cloud, settings: Settings) -> None:
+    """Start the services of a running cloud that the supervisor has given up."""
+    try:
+        processes = Supervisor(cloud.supervisor).processes()
+        ended = [facts["name"] for facts in processes if facts["statename"] != RUNNING]
+        if ended:
+            with progress.step(f"cloud {cloud.name} lacks {', '.join(ended)}: started again"):
+                from trove.tests.embedded import launch
+
+                launch.services_again(cloud, settings, ended)
+    except (ScenarioError, OSError) as error:
+        raise ScenarioError(
+            f"The cloud {cloud.name} is faulty; trove-cloud reset brings it back to its"
+            f" beginnings, trove-cloud down ends it. {error}"
+        ) from error
 
 
 def _new(

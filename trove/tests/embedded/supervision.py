@@ -35,6 +35,11 @@ class Supervisor:
         """Send a service a signal, named as kill(1) does."""
         self._server.signalProcess(name, signal)
 
+    def lacking(self, name: str) -> str | None:
+        """Return what a service is that does not run, or not for a second yet; else None."""
+        state = self._server.getProcessInfo(name)["statename"]
+        return None if state == RUNNING else f"it is {state}"
+
     def hopeless(self, name: str) -> str | None:
         """Return why a service will not come up, None while it still may."""
         info = self._server.getProcessInfo(name)

@@ -3,13 +3,25 @@
 import fcntl
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
 from trove.tests.common import locks, machine, paths
 from trove.tests.common.errors import ScenarioError
-from trove.tests.embedded import cli, clouds_yaml, lifecycle, packages
-from trove.tests.embedded.cloud import NAME_VARIABLE, Cloud
+from trove.tests.embedded import (
+    cli,
+    clouds_yaml,
+    configuration,
+    launch,
+    lease,
+    lifecycle,
+    packages,
+    services,
+    startup,
+)
+from trove.tests.embedded.cloud import NAME_VARIABLE, Cloud, Settings
+from trove.tests.embedded.units import Service, Task
 
 EXCLUSIVE = fcntl.LOCK_EX | fcntl.LOCK_NB
 
@@ -84,6 +96,88 @@ def test_without_root_a_start_names_the_way_out(monkeypatch):
     with pytest.raises(ScenarioError, match=r"needs root: .* or set OS_CLOUD to test another"):
         lifecycle.up(Cloud())
     assert not paths.home().exists()
+
+
+class FakeSupervisor:
+    """Knows in which state each service is; a service that is started runs when asked again."""
+
+    def __init__(self) -> None:
+        self.states = {"mariadb": "FATAL", "nova": "FATAL", "glance": "RUNNING"}
+        self.started: list[str] = []
+
+    def processes(self) -> list[dict]:
+        """See ``Supervisor``."""
+        return [{"name": name, "statename": state} for name, state in self.states.items()]
+
+    def start(self, name: str) -> None:
+        """See ``Supervisor``."""
+        self.started.append(name)
+        self.states[name] = "STARTING"
+
+    def lacking(self, name: str) -> str | None:
+        """See ``Supervisor``."""
+        if self.states[name] == "STARTING":
+            self.states[name] = "RUNNING"
+            return "it is STARTING"
+        return None if self.states[name] == "RUNNING" else f"it is {self.states[name]}"
+
+    def hopeless(self, name: str) -> str | None:
+        """See ``Supervisor``."""
+        return "it is FATAL" if self.states[name] == "FATAL" else None
+
+
+@pytest.fixture
+def supervisor(monkeypatch) -> FakeSupervisor:
+    """The supervisor of a complete cloud of this tree; two of its services have ended."""
+    supervisor = FakeSupervisor()
+    for module in (lifecycle, launch, startup):
+        monkeypatch.setattr(module, "Supervisor", lambda _socket: supervisor)
+    units = [
+        Service(name="nova", after=("schema", "glance"), command=("nova",), ready=lambda: None),
+        Service(name="glance", after=("mariadb",), command=("glance",), ready=lambda: None),
+        Task(name="schema", after=("mariadb",), commands=(("migrate",),)),
+        Service(name="mariadb", command=("mariadbd",), ready=lambda: None),
+    ]
+    monkeypatch.setattr(services, "units", lambda *_: units)
+    monkeypatch.setattr(startup, "_POLL", 0.01)
+    monkeypatch.setattr(machine, "require_root", lambda *_: None)
+    monkeypatch.setattr(clouds_yaml, "add", lambda _cloud: None)
+    monkeypatch.setattr(lease, "watch", lambda _cloud: None)
+    monkeypatch.setattr(Cloud, "init", SimpleNamespace(pid=1))
+    venv = str(packages.location())
+    cloud = Cloud()
+    cloud.make_folders()
+    cloud.mark_ready(Settings("2026.2", configuration.key(), venv, hypervisor="qemu"))
+    return supervisor
+
+
+def test_services_that_have_ended_are_started_before_a_cloud_is_up(supervisor):
+    lifecycle.up(Cloud())
+    assert supervisor.started == ["mariadb", "nova"]
+    assert set(supervisor.states.values()) == {"RUNNING"}
+
+
+def test_of_a_cloud_whose_services_run_none_is_started(supervisor, monkeypatch):
+    supervisor.states = dict.fromkeys(supervisor.states, "RUNNING")
+    monkeypatch.delattr(launch, "services_again")
+    lifecycle.up(Cloud())
+    assert supervisor.started == []
+
+
+def test_a_cloud_whose_services_dont_start_again_is_not_up(supervisor, monkeypatch):
+    monkeypatch.setattr(supervisor, "start", lambda _name: None)
+    told = r"is faulty; trove-cloud reset .*, trove-cloud down .* mariadb did not start: it is F"
+    with pytest.raises(ScenarioError, match=told):
+        lifecycle.up(Cloud())
+
+
+def test_a_cloud_whose_supervisor_does_not_answer_is_not_up(supervisor, monkeypatch):
+    def refuse() -> list[dict]:
+        raise ConnectionRefusedError("connection refused")
+
+    monkeypatch.setattr(supervisor, "processes", refuse)
+    with pytest.raises(ScenarioError, match=r"trove-cloud down ends it\. connection refused"):
+        lifecycle.up(Cloud())
 
 
 @pytest.fixture
