@@ -69,8 +69,9 @@ def _services(cloud: Cloud, init: psutil.Process) -> list[dict]:
                 "ports": _ports(family, listeners),
             }
         )
-    others = [process for process in inside.values() if process.pid not in counted]
-    # Guests, and the supervisor itself.
+    # Guests, and the supervisor itself. What runs in a container is no member of the
+    # cloud's own PID namespace, but a descendant of its first process.
+    others = [process for process in _family(init) if process.pid not in counted]
     found.append(
         {"name": _UNSUPERVISED, "state": RUNNING, "pid": init.pid}
         | {"uptime": int(time.time() - init.create_time()), **_memory(others), "ports": []}
