@@ -29,12 +29,18 @@ _FOUNDATIONS = (
     "openvswitch/vswitchd",
 )
 _CONTAINER_HOOK = Path(__file__).with_name("containers") / "hook.py"
+DATABASES = "mariadb/init.sql"
 MANAGEMENT_DEVICE = "trove-mgmt"
 
 
 def key() -> str:
     """Return a hash of all in this tree that shapes a cloud; another place is another tree."""
     return content.key([str(release.TEMPLATES), matrix.MATRIX, Path(__file__).parent])
+
+
+def source(template: str) -> Path:
+    """Return the file of a template."""
+    return _TEMPLATES / f"{template}.j2"
 
 
 def _environment() -> jinja2.Environment:
@@ -50,7 +56,8 @@ def _environment() -> jinja2.Environment:
 
 def write(template: str, target: Path, context: dict) -> None:
     """Render ``template`` to ``target``, readable by its owner alone."""
-    text = _environment().get_template(f"{template}.j2").render(context)
+    file = source(template).relative_to(_TEMPLATES)
+    text = _environment().get_template(str(file)).render(context)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.touch(mode=0o600)
     target.write_text(text)
@@ -68,7 +75,7 @@ def write_all(cloud: Cloud, settings: Settings, services: list[Service]) -> None
             facts = {"name": name, "module": part.wsgi, "port": part.port}
             write("gunicorn/gunicorn.py", target, facts)
     databases = [name for part in chosen.values() for name in part.databases]
-    write("mariadb/init.sql", cloud.etc / "mariadb.sql", {**context, "databases": databases})
+    write(DATABASES, cloud.etc / "mariadb.sql", {**context, "databases": databases})
     supervisor = {**context, "services": services}
     write("supervisor/supervisord.conf", cloud.folder / "supervisord.conf", supervisor)
     if "trove" in chosen:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from trove.tests.common import content, paths
 from trove.tests.common.commands import run
+from trove.tests.embedded import configuration
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.namespaces import enter, members
 from trove.tests.embedded.services.builders import sql
@@ -33,14 +34,16 @@ def templates() -> Path:
 def template(cloud: Cloud, units: Sequence[Unit]) -> Path:
     """Return where the databases lie, or will, that the migrations of the cloud's units make.
 
-    It is named by all that shapes them: how they are made, the pins (which name
-    the migrations' programs) and the database server. In which cloud's folder they
+    It is named by all that shapes them: how they are created and made, the pins (which
+    name the migrations' programs) and the database server. In which cloud's folder they
     were made doesn't matter.
     """
     makers = [unit for unit in units if isinstance(unit, Migration) or unit.name == "mariadb-files"]
     commands = [f"{unit.name}: {command}" for unit in makers for command in unit.commands]
     anywhere = [command.replace(str(cloud.folder), "") for command in commands]
-    return templates() / content.key([*anywhere, _SERVER])
+    # As it is in the tree: what is rendered has the cloud's password.
+    creation = configuration.source(configuration.DATABASES)
+    return templates() / content.key([*anywhere, creation, _SERVER])
 
 
 def from_template(cloud: Cloud, units: Sequence[Unit]) -> list[Unit]:

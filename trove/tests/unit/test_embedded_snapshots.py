@@ -1,10 +1,11 @@
 """Where databases come from, and what must be done again when the state is there already."""
 
+import shutil
 from graphlib import TopologicalSorter
 
 import pytest
 
-from trove.tests.embedded import services, snapshots
+from trove.tests.embedded import configuration, services, snapshots
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.units import Chore, Migration, Seed, Service, Task, Unit, without
 
@@ -63,6 +64,19 @@ def test_other_migrations_or_another_server_are_other_databases(cloud, tmp_path)
     key = snapshots.template(cloud, units)
     assert snapshots.template(cloud, without(units, {"trove-database"})) != key
     (tmp_path / "mariadbd").write_text("11.8")
+    assert snapshots.template(cloud, units) != key
+
+
+def test_databases_that_are_created_in_another_way_are_other_databases(
+    cloud, tmp_path, monkeypatch
+):
+    units = services.units(cloud, SETTINGS)
+    key = snapshots.template(cloud, units)
+    copy = shutil.copytree(configuration._TEMPLATES, tmp_path / "templates")
+    monkeypatch.setattr(configuration, "_TEMPLATES", copy)
+    assert snapshots.template(cloud, units) == key
+    creation = copy / "mariadb" / "init.sql.j2"
+    creation.write_text(creation.read_text().replace("utf8", "utf8mb4"))
     assert snapshots.template(cloud, units) != key
 
 
