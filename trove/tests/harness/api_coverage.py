@@ -1,8 +1,8 @@
 """Which operations of Trove's API a run really called, and got the answer it wanted.
 
 Every process of a run appends to one file of the run's folder what its sessions asked
-Trove, a name a line, and the test that it was asked in. Nothing else is kept: no
-addresses, no bodies, no secrets. To sum up several runs::
+Trove, a name a line, and the test and its phase that it was asked in. Nothing else is
+kept: no addresses, no bodies, no secrets. To sum up several runs::
 
     python -m trove.tests.harness.api_coverage RUNFOLDER...
 """
@@ -73,15 +73,30 @@ class Calls:
     Attributes:
         counted: how often, by names of operations, and of other requests.
         tests: the tests that asked, by the same names.
+        in_setup: which of these names were asked for in the set-up of any test.
+        ran: the tests that asked for anything in their own body.
     """
 
     counted: Counter[str] = field(default_factory=Counter)
     tests: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    in_setup: set[str] = field(default_factory=set)
+    ran: set[str] = field(default_factory=set)
+
+    def note(self, name: str, test: str, phase: str) -> None:
+        """Count that a test asked for something in one of its phases."""
+        self.counted[name] += 1
+        self.tests[name].add(test)
+        if phase == "setup":
+            self.in_setup.add(name)
+        elif phase == "call":
+            self.ran.add(test)
 
     def not_called_by(self, operation: Operation) -> list[str]:
         """Return the tests that an operation names and that ran, but did not call it."""
-        ran = set().union(*self.tests.values())
-        return sorted((set(operation.tests) & ran) - self.tests[operation.name])
+        # What is shared or asked for ahead is made in the set-up of whichever test comes first.
+        if operation.name in self.in_setup:
+            return []
+        return sorted((set(operation.tests) & self.ran) - self.tests[operation.name])
 
 
 def read(folders: Iterable[Path]) -> Calls:
@@ -90,9 +105,9 @@ def read(folders: Iterable[Path]) -> Calls:
     for folder in folders:
         if (record := folder / RECORD).exists():
             for line in record.read_text().splitlines():
-                name, _, test = line.partition("\t")
-                calls.counted[name] += 1
-                calls.tests[name].add(test)
+                name, _, asked_in = line.partition("\t")
+                test, _, phase = asked_in.partition("\t")
+                calls.note(name, test, phase)
     return calls
 
 
@@ -154,13 +169,15 @@ def _server(url: SplitResult) -> tuple[str, str | None, int | None]:
 
 def _exchange(path: str, response: requests.Response) -> Exchange:
     request = response.request
+    test, phase = _current_test()
     return Exchange(
         method=request.method or "",
         path=path,
         query=parse_qs(urlsplit(request.url or "").query, keep_blank_values=True),
         body=_document(request.body),
         status=response.status_code,
-        test=_current_test(),
+        test=test,
+        phase=phase,
     )
 
 
@@ -171,10 +188,10 @@ def _document(body: Any) -> Any:
         return None
 
 
-def _current_test() -> str:
-    """Return the test that this process is at, from what pytest notes for programs to read."""
-    test, _, _ = os.environ.get("PYTEST_CURRENT_TEST", "").partition("[")
-    return test.split(" (")[0].rpartition("/")[2]
+def _current_test() -> tuple[str, str]:
+    """Return the test that this process is at, and its phase, as pytest notes for programs."""
+    id, _, phase = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")
+    return id.partition("[")[0].rpartition("/")[2], phase.strip("()")
 
 
 def _note(record: Path, exchange: Exchange) -> None:
@@ -185,7 +202,7 @@ def _note(record: Path, exchange: Exchange) -> None:
     # One write for all: lines of several processes never mix.
     # On a full disk there are still things to be asked for: deletions.
     with suppress(OSError), record.open("a") as lines:
-        lines.write("".join(f"{name}\t{exchange.test}\n" for name in names))
+        lines.write("".join(f"{name}\t{exchange.test}\t{exchange.phase}\n" for name in names))
 
 
 def _table(calls: Calls) -> Iterator[str]:

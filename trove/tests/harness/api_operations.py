@@ -43,6 +43,7 @@ class Exchange:
         body: the JSON document sent, or None.
         status: of the answer.
         test: the test that made it, as ``test_file.py::test_name``; empty outside of tests.
+        phase: of that test: ``setup``, ``call`` or ``teardown``.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Exchange:
     body: Any
     status: int
     test: str = ""
+    phase: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 import ast
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -296,11 +296,11 @@ def test_the_test_at_work_is_known(monkeypatch):
     monkeypatch.setenv(
         "PYTEST_CURRENT_TEST", "trove/tests/scenario/test_it.py::test_one[mysql-9.7/x] (call)"
     )
-    assert api_coverage._current_test() == "test_it.py::test_one"
+    assert api_coverage._current_test() == ("test_it.py::test_one", "call")
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "test_it.py::test_one (teardown)")
-    assert api_coverage._current_test() == "test_it.py::test_one"
+    assert api_coverage._current_test() == ("test_it.py::test_one", "teardown")
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
-    assert api_coverage._current_test() == ""
+    assert api_coverage._current_test() == ("", "")
 
 
 # The report
@@ -325,9 +325,9 @@ def test_runs_are_summed_up(tmp_path, capsys):
     for folder in folders:
         folder.mkdir()
         (folder / api_coverage.RECORD).write_text(
-            "list flavors\ttest_a.py::test_one\nGET /{tenant_id}/instances/{id} 404\t\n"
+            "list flavors\ttest_a.py::test_one\tcall\nGET /{tenant_id}/instances/{id} 404\t\t\n"
         )
-    (folders[1] / api_coverage.RECORD).open("a").write("show a flavor\ttest_a.py::test_two\n")
+    (folders[1] / api_coverage.RECORD).open("a").write("show a flavor\ttest_a.py::test_two\tcall\n")
     names = [str(folder) for folder in folders]
     api_coverage.main(names)
     text = capsys.readouterr().out
@@ -341,16 +341,40 @@ def test_runs_are_summed_up(tmp_path, capsys):
     assert "107  show limits and rates: -" in text
 
 
-def test_who_is_named_and_did_not_call_is_told(listed):
-    (restart,) = (one for one in listed.listed if one.name == "restart an instance")
+@pytest.fixture
+def restart(listed):
+    """An operation that names tests."""
+    return next(one for one in listed.listed if one.name == "restart an instance")
+
+
+def calls(*noted):
+    """Return calls, each told as name, test and phase."""
+    noted_calls = Calls()
+    for each in noted:
+        noted_calls.note(*each)
+    return noted_calls
+
+
+def test_who_is_named_and_did_not_call_is_told(restart):
     named, other = restart.tests[0], "test_a.py::test_one"
-    asked = Calls(tests=defaultdict(set, {"restart an instance": {named}}))
+    asked = calls(("restart an instance", named, "call"))
     assert asked.not_called_by(restart) == []
-    passed_by = Calls(tests=defaultdict(set, {"list flavors": {named, other}}))
+    passed_by = calls(("list flavors", named, "call"), ("list flavors", other, "call"))
     assert passed_by.not_called_by(restart) == [named]
     assert f"  restart an instance: {named}" in api_coverage.report(passed_by)
-    not_run = Calls(tests=defaultdict(set, {"list flavors": {other}}))
+    not_run = calls(("list flavors", other, "call"))
     assert not_run.not_called_by(restart) == []
+
+
+def test_what_was_called_in_any_set_up_is_called_for_all_that_are_named(restart):
+    named, other = restart.tests[0], "test_a.py::test_one"
+    ahead = calls(("restart an instance", other, "setup"), ("list flavors", named, "call"))
+    assert ahead.not_called_by(restart) == []
+
+
+def test_a_test_that_was_only_set_up_has_not_run(restart):
+    set_up = calls(("list flavors", restart.tests[0], "setup"))
+    assert set_up.not_called_by(restart) == []
 
 
 def test_a_folder_without_a_record_is_an_error(tmp_path, capsys):
@@ -399,6 +423,13 @@ def test_the_table_is_printed_and_kept(asking, processes):
     )
     (run,) = asking.runs
     assert (run.folder / api_coverage.REPORT).read_text().splitlines()[-1] in result.outlines
+
+
+def test_the_phase_of_each_call_is_recorded(asking):
+    asking.run(".")
+    (run,) = asking.runs
+    asked = (run.folder / api_coverage.RECORD).read_text().splitlines()
+    assert {line.rpartition("\t")[2] for line in asked} == {"call"}
 
 
 def test_unasked_it_is_one_line(asking):
