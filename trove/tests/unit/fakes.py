@@ -314,16 +314,6 @@ class FakeCloud:
                     if os.environ.get("FAKE_SERVERS")
                 ),
             ],
-            get_limits=lambda: Resource(
-                absolute=Resource(
-                    instances=-1,
-                    instances_used=0,
-                    total_cores=-1,
-                    total_cores_used=0,
-                    total_ram=-1,
-                    total_ram_used=0,
-                )
-            ),
             services=lambda: [
                 Resource(
                     binary="nova-compute",

@@ -1,11 +1,14 @@
 """How many workers a cloud has room for."""
 
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
+from openstack.exceptions import ForbiddenException
 
+from trove.tests.fixtures import capacity as fixture
 from trove.tests.fixtures.capacity import SCENARIO, selects_scenario
-from trove.tests.harness import capacity
+from trove.tests.harness import capacity, clients
 from trove.tests.harness.flavors import FlavorSpec
 
 SIZE = FlavorSpec(ram_mb=1000, vcpus=2, disk_gb=5)
@@ -19,16 +22,27 @@ NOVA = {
 }
 
 
-def clouds(nova=(), **trove):
-    """Return a user's and an administrator's cloud with such limits."""
+def server(project, owner):
+    """Return a server in a project, of an instance in its owner's."""
+    return SimpleNamespace(project_id=project, metadata={"trove_project_id": owner})
+
+
+SERVERS = [SimpleNamespace(project_id="lone", metadata={}), server("service", "project")]
+
+
+def clouds(nova=(), servers=SERVERS, project="service", **trove):
+    """Return a user's and an administrator's cloud with such limits, Nova's in one project."""
     quotas = [
         SimpleNamespace(resource=resource, limit=limit, in_use=in_use)
         for resource, (limit, in_use) in trove.items()
     ]
-    absolute = SimpleNamespace(**NOVA | dict(nova))
+    absolute = {project: SimpleNamespace(**NOVA | dict(nova))}
     admin = SimpleNamespace(
         trove=SimpleNamespace(quota=SimpleNamespace(show=lambda project: quotas)),
-        compute=SimpleNamespace(get_limits=lambda: SimpleNamespace(absolute=absolute)),
+        compute=SimpleNamespace(
+            servers=lambda *, all_projects: iter(servers),
+            get_limits=lambda *, tenant_id: SimpleNamespace(absolute=absolute[tenant_id]),
+        ),
     )
     return SimpleNamespace(project_id="project"), admin
 
@@ -45,6 +59,44 @@ def clouds(nova=(), **trove):
 )
 def test_the_tightest_limit_counts(nova, trove, workers):
     assert capacity.of_cloud(*clouds(nova, **trove), SIZE) == workers
+
+
+@pytest.mark.parametrize(
+    ("servers", "project"),
+    [
+        ([server("service", "another")], "service"),
+        ([server("another", "another")], "project"),
+    ],
+)
+def test_novas_limits_are_those_of_the_project_that_servers_are_in(servers, project):
+    known = clouds({"instances": 9}, servers, project, instances=(50, 0))
+    assert capacity.of_cloud(*known, SIZE) == 3
+
+
+def test_of_a_project_that_is_not_known_nova_has_no_limits():
+    unknown = clouds({"instances": 3}, servers=[], instances=(12, 0))
+    assert capacity.of_cloud(*unknown, SIZE) == 4
+
+
+def test_of_servers_that_are_not_shown_nova_has_no_limits():
+    user, admin = clouds({"instances": 3}, instances=(12, 0))
+    admin.compute.servers = Mock(side_effect=ForbiddenException)
+    assert capacity.of_cloud(user, admin, SIZE) == 4
+
+
+def test_the_flavor_that_is_asked_for_has_the_size_that_counts(monkeypatch):
+    user, admin = clouds(ram=(12_000, 0))
+    large = SimpleNamespace(id="f1", name="large", ram=4000, vcpus=2, disk=5)
+    user.compute = SimpleNamespace(
+        find_flavor=lambda name, **_: large if name == "large" else None,
+        get_flavor={"f1": large}.get,
+    )
+    names = SimpleNamespace(user=user, admin=admin)
+    monkeypatch.setattr(fixture, "named", lambda _settings: names)
+    monkeypatch.setattr(clients, "connect", lambda cloud: cloud)
+
+    assert fixture._room(SimpleNamespace(flavor=None)) == 2
+    assert fixture._room(SimpleNamespace(flavor="large")) == 1
 
 
 @pytest.mark.parametrize(("services_run", "workers"), [(True, 4), (False, 2)])
