@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from trove.tests.fixtures.applicability import Reason, skip
+from trove.tests.fixtures.html_report import _case
 from trove.tests.harness import html_report
 from trove.tests.harness.html_report import Axis, Case, Report
 from trove.tests.harness.timeline import Life, Phase, Wait
@@ -212,6 +213,49 @@ def test_a_dead_worker_is_reported(project, report):
     page = report("-n1", "--max-worker-restart=0")
     assert page.outcomes() == {"test_it": "failed"}
     assert "crashed while running" in page.shown
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_of_a_test_that_was_tried_again_all_attempts_are_counted(project, report, options):
+    project.pytester.makepyfile(
+        """
+        attempts = []
+
+        def test_is_tried_again(cloud, monkeypatch):
+            attempts.append("one")
+            if len(attempts) == 1:
+                monkeypatch.setenv("FAKE_WORKER", "down")
+                assert not "what the cloud can do"
+
+        def test_is_tried_once(cloud): pass
+        """
+    )
+    page = report("--rerun-environment=1", *options)
+    again, once = sorted(name for _, name, *_ in page.cases())
+    assert re.fullmatch(r".*::test_is_tried_again\s+2 attempts", again)
+    assert re.fullmatch(r".*::test_is_tried_once", once)
+
+
+def test_of_a_test_that_was_tried_again_the_last_attempt_has_the_times():
+    def told(when, start, seconds, rerun):
+        return pytest.TestReport(
+            *("test_it", ("", 0, ""), {}, "passed", None, when),
+            start=start,
+            duration=seconds,
+            rerun=rerun,
+        )
+
+    case = _case(
+        "test_it",
+        [
+            ("passed", told("call", 1062, 3, 1)),
+            # What has failed in the first attempt is counted as no outcome.
+            ("", told("setup", 1000, 1, 0)),
+            ("", told("teardown", 1059, 9, 0)),
+            ("", told("setup", 1060, 2, 1)),
+        ],
+    )
+    assert (case.start, case.seconds, case.attempts) == (1060, {"setup": 2, "call": 3}, 2)
 
 
 def test_no_password_is_reported(project, report):

@@ -44,11 +44,12 @@ class Case:
         name: as pytest names it.
         outcome: one of ``OUTCOMES``.
         worker: the process that ran it.
-        start: its first moment, in seconds since 1970; None if it isn't known.
-        seconds: how long its stages were, those of ``STAGES`` that it had.
+        start: first moment of its last attempt, in seconds since 1970; None if it isn't known.
+        seconds: how long the stages of that were, those of ``STAGES`` that it had.
         reason: why it was skipped or had to fail.
         kind: the type of that reason, of a skipped one.
         texts: titles and texts of what it leaves to read.
+        attempts: how often it was tried.
     """
 
     name: str
@@ -59,10 +60,11 @@ class Case:
     reason: str = ""
     kind: str = ""
     texts: tuple[tuple[str, str], ...] = ()
+    attempts: int = 1
 
     @property
     def total(self) -> float:
-        """Seconds of all its stages."""
+        """Seconds of these stages."""
         return sum(self.seconds.values())
 
     @property
