@@ -37,6 +37,50 @@ def test_a_run_without_a_cloud_has_what_is_known(project):
     assert _properties(project).keys() == {"run", "series"}
 
 
+def test_who_passes_at_the_second_attempt_has_no_culprit(project):
+    project.pytester.makepyfile(
+        """
+        attempts = []
+
+        def test_it(cloud, target, monkeypatch):
+            attempts.append("one")
+            if len(attempts) == 1:
+                monkeypatch.setenv("FAKE_WORKER", "down")
+                assert not "what the cloud can do"
+        """
+    )
+    project.run("-m", "mysql", "--rerun-environment=1", "--junitxml=junit.xml")
+    # JUnit's file has both attempts.
+    assert _culprits(project) == [["ENVIRONMENT"], []]
+
+
+def test_a_failure_and_one_after_it_have_a_culprit_each(project):
+    project.pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def spoilt(target):
+            yield
+            target.nonsense
+
+        def test_it(cloud, spoilt):
+            pytest.fail("what Trove can do")
+        """
+    )
+    project.run("-m", "mysql", "--junitxml=junit.xml")
+    assert _culprits(project) == [["PRODUCT"], ["TEST"]]
+
+
+def _culprits(project) -> list[list[str]]:
+    """Return the culprits of each test in JUnit's file."""
+    (suite,) = ElementTree.parse(project.pytester.path / "junit.xml").getroot()
+    return [
+        [each.get("value") for each in case.iterfind(".//property[@name='culprit']")]
+        for case in suite.iterfind("testcase")
+    ]
+
+
 def _properties(project) -> dict[str, str]:
     (suite,) = ElementTree.parse(project.pytester.path / "junit.xml").getroot()
     return {each.get("name"): each.get("value") for each in suite.find("properties")}
