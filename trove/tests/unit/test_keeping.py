@@ -250,15 +250,36 @@ def test_the_latest_run_is_gone_on_with_by_its_own_name(project):
     assert (run.folder.parent / "latest").resolve() == run.folder
 
 
-def test_the_workers_of_a_run_that_died_are_waited_for(project):
+@pytest.fixture
+def dead_run():
+    """A run that has died and left something."""
     run = Run("2611260000dead", paths.runs() / "2611260000dead")
     run.journal.header(user="fake", admin="fake", identity="http://fake project")
     run.journal.creating("configuration", f"{PREFIX}left")
+    return run
+
+
+def test_what_the_workers_of_a_run_that_died_told_is_past(project, dead_run):
+    live = dead_run.folder / "live"
+    live.mkdir()
+    (live / "gw0.json").write_text("{}")
+    (dead_run.folder / "progress.log").write_text("told long ago\n")
+    project.pytester.makepyfile("def test_it(cloud, target): pass")
+
+    result = project.run("-m", "mysql", "-n1", f"--resume={dead_run.id}")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*log in to cloud fake*"])
+    result.stdout.no_fnmatch_line("told long ago")
+    assert not live.exists()
+
+
+def test_the_workers_of_a_run_that_died_are_waited_for(project, dead_run):
     project.pytester.makepyfile("def test_it(cloud, target): pass")
     lives = threading.Event()
 
     def worker() -> None:
-        alive = run.join("gw0")
+        alive = dead_run.join("gw0")
         lives.set()
         time.sleep(3)
         alive.release()
@@ -266,7 +287,7 @@ def test_the_workers_of_a_run_that_died_are_waited_for(project):
     threading.Thread(target=worker).start()
     lives.wait()
 
-    result = project.run("-m", "mysql", "-n1", f"--resume={run.id}")
+    result = project.run("-m", "mysql", "-n1", f"--resume={dead_run.id}")
 
     result.assert_outcomes(passed=1)
 

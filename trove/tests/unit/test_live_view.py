@@ -3,6 +3,10 @@
 import os
 import pty
 import sys
+from types import SimpleNamespace
+
+from trove.tests.fixtures import live_view
+from trove.tests.fixtures.runs import RUN
 
 TESTS = """
     import time
@@ -45,6 +49,18 @@ def test_each_worker_has_a_line(project, monkeypatch):
     assert "test_slow[mysql-9.7-debian-trixie-" in shown
     assert "x is healthy: BUILD" in shown
     assert "2 passed" in shown.splitlines()[-1]
+
+
+def test_a_worker_that_has_ended_has_no_line(tmp_path):
+    live = tmp_path / "live"
+    live.mkdir()
+    for worker in ("gw0", "gw1"):
+        (live / f"{worker}.json").write_text("{}")
+    config = SimpleNamespace(stash={RUN: SimpleNamespace(folder=tmp_path)})
+
+    live_view.pytest_testnodedown(SimpleNamespace(config=config, workerinput={"workerid": "gw0"}))
+
+    assert [file.name for file in live.iterdir()] == ["gw1.json"]
 
 
 def test_without_a_terminal_there_are_lines_alone(project):
