@@ -6,6 +6,7 @@ A plugin imports only those above it.
 pytest_plugins = (
     "pytester",
     "trove.tests.fixtures.options",
+    "trove.tests.fixtures.scheduling",
     "trove.tests.fixtures.applicability",
     "trove.tests.fixtures.budgets",
     "trove.tests.fixtures.runs",

@@ -155,6 +155,29 @@ def test_what_a_killed_worker_had_made_goes_with_the_run(project, theirs):
     assert run.journal.open_entries() == []
 
 
+def test_when_the_only_worker_is_killed_another_does_the_rest(project, start):
+    project.pytester.makepyfile(
+        """
+        import os
+        import signal
+        from pathlib import Path
+
+        def test_dies(cloud, target):
+            if not (died := Path("died")).exists():
+                died.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def test_after_it(cloud, target): pass
+        def test_at_the_end(cloud, target): pass
+        """
+    )
+
+    controller = start("-n1")
+
+    wait_until(lambda: controller.poll() is not None, f"the run ends: {project.output}")
+    assert "1 failed, 3 passed" in project.output
+
+
 def test_when_its_reaper_is_killed_too_the_next_run_cleans_up(project, theirs, start):
     project.pytester.makepyfile(test_waiting=WAITING)
     controller = start()
