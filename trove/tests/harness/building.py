@@ -14,6 +14,8 @@ from trove.tests.common.errors import ScenarioError
 
 _MAKING = ".making"
 _BLOCK_DEVICES = Path("/sys/block")
+# What diskimage-builder calls its disk, as one sees it once its own file system is unmounted.
+_DISK_IN_MEMORY = "/image0.raw"
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
@@ -102,16 +104,38 @@ def _discard(making: Path) -> None:
 
 
 def _loop_devices(folder: Path) -> list[str]:
-    """Return the loop devices whose files are in ``folder``.
+    """Return the loop devices whose files were made in ``folder``.
 
-    The name of the folder itself must do: what was attached in a mount
-    namespace that is gone is not always listed with its whole path.
+    What was attached in a mount namespace that is gone is not always listed with its whole
+    path. The name of the folder itself must do; of what was in memory there is not even that.
     """
-    return [
-        f"/dev/{backing.parts[-3]}"
+    files = {
+        f"/dev/{backing.parts[-3]}": backing.read_text().strip()
         for backing in _BLOCK_DEVICES.glob("loop*/loop/backing_file")
-        if f"/{folder.name}/" in backing.read_text()
+    }
+    return [
+        device
+        for device, file in files.items()
+        if f"/{folder.name}/" in file or (file == _DISK_IN_MEMORY and _is_out_of_reach(device))
     ]
+
+
+def _is_out_of_reach(device: str) -> bool:
+    """Tell whether a loop device's file is on a file system that nobody has mounted any more."""
+    number = subprocess.run(
+        ["losetup", "--noheadings", "--output", "BACK-MAJ:MIN", device],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": search_path()},
+    ).stdout.strip()
+    return bool(number) and not any(f" {number} " in mounts for mounts in _mounts_of_all())
+
+
+def _mounts_of_all() -> Iterator[str]:
+    for mounts in Path("/proc").glob("[0-9]*/mountinfo"):
+        with contextlib.suppress(OSError):  # the process has ended
+            yield mounts.read_text()
 
 
 def keep_only(folder: Path, names: set[str]) -> None:

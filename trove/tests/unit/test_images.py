@@ -3,6 +3,8 @@
 import json
 import os
 import threading
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -177,17 +179,31 @@ class TestMadeOnce:
         assert made == [1]
 
     def test_loop_devices_of_a_killed_build_are_detached(self, tmp_path, monkeypatch):
-        files = {"loop3": "/x/image.making/scratch/i.raw (deleted)", "loop4": "/y/i.raw"}
+        files = {
+            "loop3": "/x/image.making/scratch/i.raw (deleted)",
+            "loop4": "/y/i.raw",
+            # In memory: of a build that lives, and of one that doesn't.
+            "loop5": "/image0.raw\n",
+            "loop6": "/image0.raw\n",
+        }
+        mounted = Path("/proc/self/mountinfo").read_text().split()[2]
+        numbers = {"/dev/loop5": f"{mounted}\n", "/dev/loop6": "999:999\n"}
         for device, file in files.items():
             backing = tmp_path / "block" / device / "loop" / "backing_file"
             backing.parent.mkdir(parents=True)
             backing.write_text(file)
         detached = []
+
+        def losetup(argv, **_):
+            if "--detach" in argv:
+                detached.append(argv[-1])
+            return SimpleNamespace(stdout=numbers.get(argv[-1], ""))
+
         monkeypatch.setattr(building, "_BLOCK_DEVICES", tmp_path / "block")
-        monkeypatch.setattr(building.subprocess, "run", lambda argv, **_: detached.append(argv[-1]))
+        monkeypatch.setattr(building.subprocess, "run", losetup)
         (tmp_path / "image.making").mkdir()
         building.made_once(tmp_path / "image", lambda _folder: None)
-        assert detached == ["/dev/loop3"]
+        assert sorted(detached) == ["/dev/loop3", "/dev/loop6"]
 
     def test_what_a_killed_build_left_goes_even_if_nothing_is_to_be_made(self, tmp_path):
         (tmp_path / "image").mkdir()
