@@ -5,6 +5,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import clients, images, instances, loading, networks, reaper
 from trove.tests.harness.loading import LoadedVersion
@@ -46,6 +48,18 @@ def _register(admin, target, image_id, journal):
 @contextmanager
 def _connected(instance, **_how):
     yield None
+
+
+@pytest.fixture
+def ail_once(request, monkeypatch):
+    """Has the cloud fail a test, at the first of its attempts."""
+
+    def ail() -> None:
+        if request.node.execution_count == 1:
+            monkeypatch.setenv("FAKE_WORKER", "down")
+            assert not "what the cloud can do"
+
+    return ail
 
 
 clients.connect = _connect

@@ -266,13 +266,8 @@ def test_a_test_that_the_cloud_has_failed_is_tried_again_on_demand(project, monk
     monkeypatch.setenv("COLUMNS", "200")
     project.pytester.makepyfile(
         test_db="""
-        attempts = []
-
-        def test_on_a_cloud_that_ails(cloud, target, monkeypatch):
-            attempts.append("one")
-            if len(attempts) == 1:
-                monkeypatch.setenv("FAKE_WORKER", "down")
-                assert not "what the cloud can do"
+        def test_on_a_cloud_that_ails(cloud, target, ail_once):
+            ail_once()
 
         def test_that_fails_by_itself(cloud, target):
             assert not "what Trove can do"
@@ -305,13 +300,8 @@ def test_who_passes_at_the_second_attempt_fails_by_what_that_has_spoilt(project)
         from types import SimpleNamespace
         from trove.tests.harness import changes
 
-        attempts = []
-
-        def test_it(shared_instance, monkeypatch):
-            attempts.append("one")
-            if len(attempts) == 1:
-                monkeypatch.setenv("FAKE_WORKER", "down")
-                assert not "what the cloud can do"
+        def test_it(shared_instance, ail_once):
+            ail_once()
             left = [SimpleNamespace(name="left")]
             shared_instance.cloud.trove.databases.list = lambda _instance, **_page: left
             changes.note(f"/v1.0/project/instances/{shared_instance.id}/databases")

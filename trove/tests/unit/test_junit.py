@@ -40,13 +40,8 @@ def test_a_run_without_a_cloud_has_what_is_known(project):
 def test_who_passes_at_the_second_attempt_has_no_culprit(project):
     project.pytester.makepyfile(
         """
-        attempts = []
-
-        def test_it(cloud, target, monkeypatch):
-            attempts.append("one")
-            if len(attempts) == 1:
-                monkeypatch.setenv("FAKE_WORKER", "down")
-                assert not "what the cloud can do"
+        def test_it(cloud, target, ail_once):
+            ail_once()
         """
     )
     project.run("-m", "mysql", "--rerun-environment=1", "--junitxml=junit.xml")
