@@ -14,7 +14,7 @@ from trove.tests.embedded import api, hypervisor, lifecycle
 from trove.tests.embedded.api import EmbeddedCloud
 from trove.tests.embedded.cloud import Cloud
 
-GROUPS = ("starting", "storage", "guest", "instances", "images")
+GROUPS = ("starting", "storage", "guest", "instances", "images", "runs")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,14 +30,14 @@ def _parser() -> argparse.ArgumentParser:
         "--datastore",
         action="append",
         choices=list(matrix.load().datastores),
-        help="whose images to measure; may be given several times (default: mysql)",
+        help="whose images and tests to measure; may be given several times (default: mysql)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there, too")
     return parser
 
 
 def _measure(group: str, figures: Figures, wanted: str, datastores: list[str]) -> None:
-    from bench import guest, images, instances, starting, storage
+    from bench import guest, images, instances, runs, starting, storage
 
     match group:
         case "starting":
@@ -50,6 +50,10 @@ def _measure(group: str, figures: Figures, wanted: str, datastores: list[str]) -
             instances.measure(figures, _cloud(wanted))
         case "images":
             images.measure(figures, datastores)
+        case "runs":
+            _cloud(wanted)
+            for datastore in datastores:
+                runs.measure(figures, datastore)
 
 
 def _cloud(wanted: str) -> EmbeddedCloud:

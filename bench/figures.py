@@ -56,6 +56,7 @@ for _datastore in matrix.load().datastores:
         f"guest on to healthy (qemu, {_datastore})": Goal(60),
         f"guest on to healthy (lxc, {_datastore})": Goal(15),
         f"guest untuned, to tuned (qemu, {_datastore})": Goal(2.5, least=True),
+        f"run of tests ({_datastore}): share of its machinery": Goal(2),
     }
 
 
