@@ -13,10 +13,18 @@ import pytest
 import requests
 from openstack.connection import Connection
 
+from trove.tests.common import matrix
+from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded.cloud import Cloud
 from trove.tests.embedded.components import OBJECT_STORAGE
+from trove.tests.embedded.supervision import RUNNING
 from trove.tests.embedded.volumes import loops
 from trove.tests.functional.observing import wait_until
+from trove.tests.functional.striking import kill_services, supervised
+from trove.tests.harness import clients, loading
+from trove.tests.harness.images import GuestImage
+from trove.tests.harness.journal import Journal
+from trove.tests.harness.timeouts import Timeouts
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -265,6 +273,44 @@ def test_a_temporary_url_needs_no_token(tenant, container, running):
 
     assert get(signed).content == b"shared"
     assert get(path).status_code == 401
+
+
+@pytest.fixture
+def little_room_for_images(running) -> Iterator[None]:
+    """Glance that takes a few MiB of images from a project."""
+    file = running.etc / "glance" / "glance-api.conf"
+    usual = file.read_text()
+    file.write_text(usual.replace("[DEFAULT]", "[DEFAULT]\nuser_storage_quota = 8MB", 1))
+    kill_services(running, ["glance"])
+    wait_until(lambda: _serves_images(running), timeout=60)
+    yield
+    file.write_text(usual)
+    kill_services(running, ["glance"])
+    wait_until(lambda: _serves_images(running), timeout=60)
+
+
+def _serves_images(cloud: Cloud) -> bool:
+    """Tell whether Glance answers; once a service was killed it takes a moment to end."""
+    if supervised(cloud)["glance"]["state"] != RUNNING:
+        return False
+    glance = openstack.connect(cloud=cloud.admin_cloud).image
+    return glance.get("/images").status_code == 200
+
+
+def test_an_image_that_glance_has_no_room_for_leaves_nothing_there(
+    running, little_room_for_images, tmp_path
+):
+    disk, kernel = tmp_path / "disk.qcow2", tmp_path / "kernel"
+    disk.write_bytes(os.urandom(64 * MIB))
+    kernel.write_bytes(b"kernel")
+    image = GuestImage("0" * 20, "over-quota", disk, "qcow2", kernel, None, "", manifest={})
+    admin, journal = clients.connect(running.admin_cloud), Journal(tmp_path / "journal")
+
+    with pytest.raises(ScenarioError, match=r"no room for image .* \(64 MiB\): raise"):
+        loading.upload(admin, matrix.load().select("mysql"), image, journal, Timeouts())
+
+    assert list(admin.image.images(visibility="all")) == []
+    assert journal.open_entries() == []
 
 
 @pytest.mark.parametrize("port", OBJECT_STORAGE.values(), ids=OBJECT_STORAGE.keys())

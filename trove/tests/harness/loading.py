@@ -266,7 +266,8 @@ class _Sender:
                 raise ScenarioError(
                     f"Glance has no room for image {name} ({file.stat().st_size >> 20} MiB): raise "
                     "the project's image_size_total limit in keystone (of a devstack: "
-                    "GLANCE_LIMIT_IMAGE_SIZE_TOTAL), or delete old images."
+                    "GLANCE_LIMIT_IMAGE_SIZE_TOTAL) or Glance's user_storage_quota, or delete "
+                    "old images."
                 )
             _check(sent, name)
             self._wait_active(id, name)
