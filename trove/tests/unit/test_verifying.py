@@ -60,7 +60,7 @@ class TestCommand:
 
     def test_what_is_slow_to_emulate_is_not_there(self, image):
         argv = self.argv(image)
-        assert argv[argv.index("-cpu") + 1] == "max,-la57,-erms"
+        assert argv[argv.index("-cpu") + 1] == "max,-la57,-erms,-smap"
 
     def test_kvm_has_this_machines_processor(self, image):
         argv = self.argv(image, "kvm")
