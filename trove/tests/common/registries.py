@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
@@ -63,12 +64,15 @@ def debian_mirrors() -> dict[str, str]:
     """
     if host_distribution()[0] != "debian":
         return {}
-    origins = dict(_index_targets("SITE", "ORIGIN"))
+    # One site may have several: beside the release that of its backports.
+    origins: defaultdict[str, set[str]] = defaultdict(set)
+    for site, origin in _index_targets("SITE", "ORIGIN"):
+        origins[site].add(origin)
     mirrors: dict[str, str] = {}
     for site, release in _index_targets("SITE", "RELEASE", options=("--no-release-info",)):
         name, _, part = release.partition("-")
         guess = "Debian" if name == _os_release().get("version_codename") else ""
-        if origins.get(site, guess) == "Debian":
+        if "Debian" in (origins.get(site) or {guess}):
             mirrors.setdefault("security" if part == "security" else "main", site)
     return mirrors
 

@@ -34,7 +34,12 @@ def apt(monkeypatch) -> Callable[..., None]:
         if "--no-release-info" in argv:
             lines = [f"{site}\t{release}" for site, release in SOURCES]
         else:
-            lines = [f"{site}\t{whose[site]}" for site, _ in SOURCES if site in whose]
+            lines = [
+                f"{site}\t{origin}"
+                for site, _ in SOURCES
+                for origin in whose.get(site, "").split(", ")
+                if origin
+            ]
         return subprocess.CompletedProcess(argv, 0, "\n".join(lines))
 
     whose: dict[str, str] = {}
@@ -64,6 +69,12 @@ def test_a_source_that_apt_knows_for_another_s_is_none_of_debian_s(apt):
     apt({SECURITY: "Vendor"})
 
     assert registries.debian_mirrors() == {"main": MIRROR}
+
+
+def test_backports_are_no_reason_to_take_a_mirror_for_another_s(apt):
+    apt({MIRROR: "Debian, Debian Backports"})
+
+    assert registries.debian_mirrors()["main"] == MIRROR
 
 
 def test_another_distribution_has_none(apt, monkeypatch):
