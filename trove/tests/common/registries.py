@@ -13,6 +13,9 @@ from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
+# What apt calls a site whose addresses are in a file (apt-transport-mirror).
+_LISTED = "mirror+file:"
+
 
 @cache
 def _pip_settings() -> dict[str, str]:
@@ -58,9 +61,9 @@ def debian_mirrors() -> dict[str, str]:
     """Return this machine's Debian mirrors: ``main`` and, if any, ``security``.
 
     The answer comes from apt itself (``apt-get indextargets``), whatever form its sources
-    have. Whose a source is apt knows once its lists were downloaded; before, one that has
-    the name of this machine's release is taken for Debian's. Empty on a machine that is
-    not Debian.
+    have; of a file with mirrors it is the first. Whose a source is apt knows once its lists
+    were downloaded; before, one that has the name of this machine's release is taken for
+    Debian's. Empty on a machine that is not Debian.
     """
     if host_distribution()[0] != "debian":
         return {}
@@ -72,9 +75,25 @@ def debian_mirrors() -> dict[str, str]:
     for site, release in _index_targets("SITE", "RELEASE", options=("--no-release-info",)):
         name, _, part = release.partition("-")
         guess = "Debian" if name == _os_release().get("version_codename") else ""
-        if "Debian" in (origins.get(site) or {guess}):
-            mirrors.setdefault("security" if part == "security" else "main", site)
+        if "Debian" in (origins.get(site) or {guess}) and (address := _address(site)):
+            mirrors.setdefault("security" if part == "security" else "main", address)
     return mirrors
+
+
+def _address(site: str) -> str | None:
+    """Return a site's URL: of one that is a file with mirrors, the first in there.
+
+    None where that file can't be read, or has none.
+    """
+    if not site.startswith(_LISTED):
+        return site
+    try:
+        lines = Path(site.removeprefix(_LISTED)).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    # Options of a mirror stand behind its address.
+    addresses = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+    return addresses[0] if addresses else None
 
 
 def _index_targets(*fields: str, options: tuple[str, ...] = ()) -> list[list[str]]:

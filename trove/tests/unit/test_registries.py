@@ -77,6 +77,30 @@ def test_backports_are_no_reason_to_take_a_mirror_for_another_s(apt):
     assert registries.debian_mirrors()["main"] == MIRROR
 
 
+@pytest.fixture
+def listed(monkeypatch, tmp_path) -> Callable[[str], None]:
+    """Has apt's only source be a file with mirrors; takes what is in there."""
+    file = tmp_path / "debian.list"
+    monkeypatch.setattr(f"{__name__}.SOURCES", [(f"mirror+file:{file}", "bookworm")])
+    return file.write_text
+
+
+def test_of_a_file_with_mirrors_the_first_is_taken(apt, listed):
+    listed(f"# Ours, near by.\n\n{MIRROR}\tpriority:1 type:index\nhttp://other.example/debian\n")
+
+    assert registries.debian_mirrors() == {"main": MIRROR}
+
+
+def test_a_file_without_mirrors_is_none(apt, listed):
+    listed("# None yet.\n")
+
+    assert registries.debian_mirrors() == {}
+
+
+def test_a_file_with_mirrors_that_is_missing_is_none(apt, listed):
+    assert registries.debian_mirrors() == {}
+
+
 def test_another_distribution_has_none(apt, monkeypatch):
     monkeypatch.setattr(registries, "_os_release", lambda: {"id": "fedora"})
 
