@@ -26,7 +26,8 @@ def _pip_settings() -> dict[str, str]:
         check=False,
     ).stdout
     settings = {}
-    for line in listed.splitlines():
+    # What the environment says wins, and not every pip prints it last.
+    for line in sorted(listed.splitlines(), key=lambda line: line.startswith(":env:")):
         where, _, value = line.partition("=")
         settings[where.split(".")[-1].replace("_", "-")] = _as_set(value)
     return settings
@@ -41,19 +42,22 @@ def _as_set(printed: str) -> str:
 
 
 def uv_environment() -> dict[str, str]:
-    """Return the variables that make uv use the registries pip is set up for."""
+    """Return the variables that make uv use the registries pip is set up for.
+
+    What the environment says to uv itself is left as it is: those are not among them.
+    """
     settings = _pip_settings()
     wanted = {}
     if index := settings.get("index-url"):
         wanted["UV_DEFAULT_INDEX"] = index
-    if extra := settings.get("extra-index-url"):
+    if (extra := settings.get("extra-index-url")) and "UV_INDEX" not in os.environ:
         wanted["UV_INDEX"] = " ".join(extra.split())
         wanted["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     if links := settings.get("find-links"):
         wanted["UV_FIND_LINKS"] = " ".join(links.split())
-    if (cert := settings.get("cert")) and "SSL_CERT_FILE" not in os.environ:
+    if cert := settings.get("cert"):
         wanted["SSL_CERT_FILE"] = cert
-    return wanted
+    return {name: value for name, value in wanted.items() if name not in os.environ}
 
 
 @cache

@@ -291,7 +291,7 @@ def _agent() -> dict[str, str]:
         "UV_CACHE_DIR": str(cache),
         "DIB_TROVE_AGENT_CONSTRAINTS": str(release.GUEST_CONSTRAINTS),
         "DIB_TROVE_AGENT_VERSION": release.load().trove,
-        "DIB_TROVE_AGENT_FOLDERS": " ".join([*local_folders(registry), str(cache)]),
+        "DIB_TROVE_AGENT_FOLDERS": " ".join([*local_folders(os.environ | registry), str(cache)]),
         "DIB_TROVE_UV": uv.find_uv_bin(),
     }
 

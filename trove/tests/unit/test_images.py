@@ -356,3 +356,11 @@ def test_folders_of_local_indexes_are_found(tmp_path):
         "UV_FIND_LINKS": f"{tmp_path}/wheels {tmp_path}/absent",
     }
     assert layers.local_folders(registry) == [f"{tmp_path}/index", f"{tmp_path}/wheels"]
+
+
+def test_folders_that_uv_itself_is_told_of_are_there_for_the_agent_s_packages(
+    home, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
+    monkeypatch.setattr(registries, "_pip_settings", dict)
+    assert layers._agent()["DIB_TROVE_AGENT_FOLDERS"].split()[0] == str(tmp_path)

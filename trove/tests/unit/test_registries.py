@@ -107,6 +107,43 @@ def test_another_distribution_has_none(apt, monkeypatch):
     assert registries.debian_mirrors() == {}
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_said_to_uv(monkeypatch) -> None:
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_STRATEGY", "UV_FIND_LINKS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def pip(monkeypatch) -> Callable[[str], None]:
+    """Has pip print that as its configuration."""
+
+    def prints(listed: str) -> None:
+        done = subprocess.CompletedProcess([], 0, listed)
+        monkeypatch.setattr(registries.subprocess, "run", lambda *_, **__: done)
+
+    return prints
+
+
+@pytest.mark.parametrize("first", [":env:", "global"])
+def test_pip_s_environment_goes_before_its_files_however_they_are_listed(pip, first):
+    lines = [":env:.index-url='https://mine/'", "global.index-url='https://all/'"]
+    pip("\n".join(sorted(lines, key=lambda line: not line.startswith(first))))
+
+    assert registries.uv_environment() == {"UV_DEFAULT_INDEX": "https://mine/"}
+
+
+def test_what_is_said_to_uv_itself_stays(pip, monkeypatch):
+    pip(
+        "global.index-url='https://one/'\n"
+        "global.extra-index-url='https://two/'\n"
+        "global.find-links='/wheels'"
+    )
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS"):
+        monkeypatch.setenv(name, "mine")
+
+    assert registries.uv_environment() == {}
+
+
 def test_uv_has_the_indexes_that_pip_has_one_a_line_or_not(monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "https://one.example/simple?o'clock")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "\nhttps://two.example/\nhttps://three.example/")
