@@ -29,7 +29,10 @@ _EXT = (0x438, b"\x53\xef")
 
 @dataclass(frozen=True)
 class _Beside:
-    """The files beside a disk, named as diskimage-builder names them."""
+    """The files beside a disk, named as diskimage-builder names them.
+
+    They have its name without the format; of ``mariadb-11.8`` no version is cut off.
+    """
 
     kernel: Path
     ramdisk: Path
@@ -37,18 +40,24 @@ class _Beside:
 
     @classmethod
     def of(cls, disk: Path) -> "_Beside":
+        stem = _stem(disk)
         return cls(
-            disk.with_suffix(".vmlinuz"),
-            disk.with_suffix(".initrd"),
-            disk.with_suffix(".manifest.json"),
+            disk.with_name(f"{stem}.vmlinuz"),
+            disk.with_name(f"{stem}.initrd"),
+            disk.with_name(f"{stem}.manifest.json"),
         )
+
+
+def _stem(disk: Path) -> str:
+    return disk.stem if disk.suffix.removeprefix(".") in FORMATS else disk.name
 
 
 def check_output(output: Path, disk_format: str) -> None:
     """Check that an image can be written there, before it is built.
 
     Raises:
-        ScenarioError: there is no such folder, or the name means another format.
+        ScenarioError: there is no such folder, the name means another format, or another disk
+            has the files that would be beside this one.
     """
     if not output.resolve().parent.is_dir():
         raise ScenarioError(f"There is no folder {output.parent} to write {output.name} to.")
@@ -58,6 +67,19 @@ def check_output(output: Path, disk_format: str) -> None:
             f"{output.name} would be of format {disk_format}: name it *.{disk_format}, "
             f"or ask for --format {suffix}."
         )
+    if other := _sharer(output):
+        raise ScenarioError(
+            f"{output.name} would have the same {_Beside.of(output).manifest.name} as {other}, "
+            "which is there: name it otherwise, or remove that."
+        )
+
+
+def _sharer(disk: Path) -> Path | None:
+    """Return another disk that is there and has the same files beside it, if any."""
+    stem = _stem(disk)
+    names = [stem, *(f"{stem}.{each}" for each in FORMATS)]
+    others = (disk.with_name(name) for name in names if name != disk.name)
+    return next((other for other in others if other.is_file()), None)
 
 
 def write(image: GuestImage, output: Path, disk_format: str) -> GuestImage:

@@ -49,6 +49,25 @@ def test_a_self_booting_image_has_nothing_beside_but_its_manifest(image, tmp_pat
     assert image_files.read(tmp_path / "out.qcow2").kernel is None
 
 
+@pytest.mark.parametrize("suffix", ["", ".img"])
+def test_images_of_two_versions_are_beside_each_other(image, tmp_path, suffix):
+    for version in ("11.4", "11.8"):
+        one = image_files.replace(image, manifest={"datastore_version": version})
+        image_files.write(one, tmp_path / f"mariadb-{version}{suffix}", "qcow2")
+    for version in ("11.4", "11.8"):
+        found = image_files.read(tmp_path / f"mariadb-{version}{suffix}")
+        assert found.manifest == {"datastore_version": version}
+        assert found.kernel.name == f"mariadb-{version}{suffix}.vmlinuz"
+
+
+def test_two_formats_of_one_name_are_not_written(image, tmp_path):
+    image_files.write(image, tmp_path / "pg.qcow2", "qcow2")
+    sentence = r"^pg\.raw would have the same pg\.manifest\.json as \S+/pg\.qcow2, which is there"
+    with pytest.raises(ScenarioError, match=sentence):
+        image_files.check_output(tmp_path / "pg.raw", "raw")
+    image_files.check_output(tmp_path / "pg.qcow2", "qcow2")
+
+
 def test_nothing_half_made_is_left(image, tmp_path):
     image.kernel.unlink()
     with pytest.raises(ScenarioError, match=r"out\.qcow2 can't be written: No such file"):
