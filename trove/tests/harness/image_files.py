@@ -56,11 +56,17 @@ def check_output(output: Path, disk_format: str) -> None:
     """Check that an image can be written there, before it is built.
 
     Raises:
-        ScenarioError: there is no such folder, the name means another format, or another disk
-            has the files that would be beside this one.
+        ScenarioError: it is a folder, there is none to write it to, the name means another
+            format, or another disk has the files that would be beside this one.
     """
+    if output.is_dir():
+        raise ScenarioError(f"{output} is a folder: name a file in it.")
     if not output.resolve().parent.is_dir():
         raise ScenarioError(f"There is no folder {output.parent} to write {output.name} to.")
+    if not os.access(output.parent, os.W_OK | os.X_OK):
+        raise ScenarioError(
+            f"The folder {output.parent} can't be written to: name a file in another one."
+        )
     suffix = output.suffix.removeprefix(".")
     if suffix in FORMATS and suffix != disk_format:
         raise ScenarioError(

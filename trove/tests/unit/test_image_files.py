@@ -4,6 +4,7 @@ import functools
 import os
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -79,12 +80,27 @@ def test_nothing_half_made_is_left(image, tmp_path):
     ("output", "disk_format", "sentence"),
     [
         ("absent/out.qcow2", "qcow2", r"There is no folder .*absent to write out\.qcow2 to"),
+        (".", "qcow2", r" is a folder: name a file in it\.$"),
         ("out.raw", "qcow2", r"out\.raw would be of format qcow2: name it \*\.qcow2, or"),
     ],
 )
 def test_a_wrong_output_is_told_before_anything_is_built(tmp_path, output, disk_format, sentence):
     with pytest.raises(ScenarioError, match=sentence):
         image_files.check_output(tmp_path / output, disk_format)
+
+
+def test_a_relative_folder_is_no_output_either(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ScenarioError, match=r"^\. is a folder: name a file in it\.$"):
+        image_files.check_output(Path(), "qcow2")
+
+
+def test_an_output_that_may_not_be_written_is_told_before_anything_is_built(tmp_path, monkeypatch):
+    # Root, who builds images, may write anywhere but to a file system that is read-only.
+    monkeypatch.setattr(image_files.os, "access", lambda *_: False)
+    sentence = rf"^The folder {tmp_path} can't be written to: name a file in another one\.$"
+    with pytest.raises(ScenarioError, match=sentence):
+        image_files.check_output(tmp_path / "out.qcow2", "qcow2")
 
 
 def test_a_missing_kernel_is_named(image, tmp_path):
