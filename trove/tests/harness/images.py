@@ -67,6 +67,8 @@ def recipe(target: Target, *, tuned: bool = True) -> Recipe:
         "guest layer": f"#{layers.guest_layer(target.distro, tuned=tuned).key}",
         "container images": f"#{containers.recipe(target.version).key}",
         "elements": " ".join(elements),
+        # Not in the disk; but Glance has it beside, and images of one key are one to it.
+        "kernel command line": _command_line(tuned),
         "series": release.load().series,
         "way of building": _REVISION,
         **layers.files_of(("trove-layer-guest", "trove-layer", *elements)),

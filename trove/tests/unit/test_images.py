@@ -99,6 +99,11 @@ class TestKeys:
         monkeypatch.setattr(layers.importlib.metadata, "version", lambda _: "0.0")
         assert {"distro layer", "guest layer", "disk"} <= changed(before, keys(target))
 
+    def test_change_with_what_the_kernel_is_told(self, target, monkeypatch):
+        before = keys(target)
+        monkeypatch.setattr(images, "KERNEL_COMMAND_LINE", "root=/dev/vda other")
+        assert changed(before, keys(target)) == {"disk", "bootable disk"}
+
     def test_of_other_datastores_share_distribution_and_guest(self, target):
         other = keys(matrix.load().select("mariadb"))
         same = keys(target).items() & other.items()
