@@ -21,7 +21,7 @@ from trove.tests.harness.store import Recipe
 _ARCHIVE, _DIGESTS = "images.tar", "digests.json"
 
 # Raised when the same recipes and packages make other images, by what is done here.
-_REVISION = "1"
+_REVISION = "2"
 
 # The same content makes the same image: no clock goes into it.
 _CREATED = "1970-01-01T00:00:00Z"
@@ -40,13 +40,14 @@ _LEFT_OUT = (
     "./var/cache/*",
 )
 
-# Without a network or anybody else's shared memory, and with the same addresses in memory
-# each time: what a recipe does depends on its packages alone.
+# Without a network or anybody else's shared memory, with the same addresses in memory each
+# time, and with nothing of the caller's time zone, language or folders: what a recipe does
+# depends on its packages alone.
 _INITIALISE = """
 mount --rbind /dev "$0/dev"
 mount -t tmpfs shm "$0/dev/shm"
 mount -t proc proc "$0/proc"
-exec unshare --net setarch --addr-no-randomize chroot "$0" /initialise
+exec env -i PATH="$PATH" unshare --net setarch --addr-no-randomize chroot "$0" /initialise
 """
 
 

@@ -138,6 +138,29 @@ def test_another_version_in_the_suite_is_said(tmp_path, monkeypatch):
             containers._initialise(store, container, root, tmp_path / "log")
 
 
+def test_a_recipe_has_nothing_of_the_caller_s_environment(tmp_path, monkeypatch):
+    root, tools = tmp_path / "root", tmp_path / "tools"
+    for folder in (root / "usr/bin", tools):
+        folder.mkdir(parents=True)
+    for name, text in (
+        ("mount", ""),
+        ("unshare", f"env > {tmp_path}/seen\necho 11.8 > {root}/VERSION"),
+    ):
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setattr(building, "isolated", lambda argv: argv)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    for name in ("LANG", "TMPDIR", "TZ"):
+        monkeypatch.setenv(name, "the caller's")
+
+    store = version("mariadb")
+    containers._initialise(store, store.database, root, tmp_path / "log")
+
+    seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines())
+    # The shell that looks has these of its own.
+    assert seen.keys() - {"_", "PWD", "OLDPWD", "SHLVL"} == {"PATH"}
+
+
 def test_a_registry_out_of_reach_is_said_in_one_sentence(tmp_path, monkeypatch):
     called = []
 
