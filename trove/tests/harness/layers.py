@@ -27,6 +27,7 @@ from trove.tests.harness.store import Recipe
 # Without this one guests boot slowly; measured against the others by bench.
 TUNING = "trove-guest-tuning"
 _KERNEL = "trove-guest-kernel"
+_CLOUD_INIT = "trove-cloud-init"
 
 _GUEST = (
     *("trove-container-runtime", "trove-guest-agent", "trove-guest-container"),
@@ -217,7 +218,7 @@ def _builder() -> dict[str, str]:
 
 
 def _distro_elements(distro: Distro, tuned: bool) -> list[str]:
-    return [distro.element, "cloud-init", *([_KERNEL] if tuned else [])]
+    return [distro.element, _CLOUD_INIT, *([_KERNEL] if tuned else [])]
 
 
 def _guest_elements(tuned: bool) -> list[str]:

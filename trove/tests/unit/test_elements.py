@@ -165,11 +165,13 @@ def test_a_layer_provides_what_is_in_it():
 
 @each_distro
 def test_every_layer_has_the_elements_it_depends_on(distro):
-    begun = with_dependencies([distro.element, "cloud-init", layers._KERNEL])
+    begun = with_dependencies(layers._distro_elements(distro, tuned=True))
     assert {"package-installs", "pkg-map"} <= begun.keys()
     guest = with_dependencies(["trove-layer-distro", *layers._GUEST])
     disk = with_dependencies(["trove-layer-guest", *images._elements(tuned=True)])
-    assert not {"cloud-init", "package-installs"} & (guest.keys() | disk.keys())
+    assert not {layers._CLOUD_INIT, "package-installs"} & (guest.keys() | disk.keys())
+    # It enables services that not every distribution has.
+    assert "cloud-init" not in begun.keys() | guest.keys() | disk.keys()
     # A container's root is described by release.
     if "containerfile" in begun:
         assert any((place / "containerfiles" / distro.release).exists() for place in begun.values())
@@ -216,6 +218,45 @@ def test_docker_is_what_the_distribution_calls_it(distro, expected):
 def test_a_newer_python_is_installed_where_the_default_one_is_too_old(distro, expected):
     pkg_map = paths.ELEMENTS / "trove-guest-agent/pkg-map"
     assert resolve(pkg_map, DISTROS[distro], "python3.11").stdout == expected
+
+
+@pytest.fixture
+def guest(tmp_path) -> Path:
+    """A guest's folders, with a systemctl in ``bin`` that notes what it is asked to enable."""
+    for folder in ("usr/lib/systemd/system", "bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    systemctl = tmp_path / "bin/systemctl"
+    systemctl.write_text(f'#!/bin/sh\nshift\nprintf "%s\\n" "$@" >> {tmp_path}/enabled\n')
+    systemctl.chmod(0o755)
+    return tmp_path
+
+
+def run_in(guest, element, hook):
+    """Run a hook of an element so that it sees a guest's folders for its own."""
+    text = (element / hook).read_text().replace("/tmp/in_target.d/", f"{element}/")
+    text = re.sub("(?<=[ =])/(?=usr/|etc/)", f"{guest}/", text)
+    path = {"PATH": f"{guest / 'bin'}:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-c", text], env=path, check=True)
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [["cloud-init"], ["cloud-init-main", "cloud-init-network"]],
+    ids=["up_to_24.2", "since_24.3"],
+)
+def test_those_services_of_cloud_init_are_enabled_that_there_are(guest, stages):
+    units = guest / "usr/lib/systemd/system"
+    for stage in stages:
+        (units / f"{stage}.service").touch()
+    # Another name of one is nothing to enable.
+    if "cloud-init" not in stages:
+        (units / "cloud-init.service").symlink_to(f"{stages[-1]}.service")
+
+    run_in(guest, paths.ELEMENTS / layers._CLOUD_INIT, "post-install.d/20-cloud-init")
+
+    wanted = {*stages, "cloud-config", "cloud-final", "cloud-init-local"}
+    assert set((guest / "enabled").read_text().split()) == {f"{name}.service" for name in wanted}
+    assert (guest / "etc/cloud/cloud.cfg.d/90_trove_cloud_init.cfg").exists()
 
 
 def test_the_message_bus_is_masked_only_where_the_network_does_without():
