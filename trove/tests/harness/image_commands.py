@@ -327,15 +327,18 @@ def _disk(place: str) -> Path:
 
 def _target(arguments: argparse.Namespace, image: GuestImage | None) -> Target:
     """Return the cell of the matrix that an image is for: what is said, else what it says."""
-    manifest = image.manifest if image else {}
-    datastore = arguments.datastore or manifest.get("datastore")
-    if datastore is None:
+    said = (arguments.datastore, arguments.version, arguments.distro)
+    if image is None:
+        return matrix.load().select(*said)
+    facts = (image.manifest.get(name) for name in ("datastore", "datastore_version", "distro"))
+    chosen = [word or fact for word, fact in zip(said, facts, strict=True)]
+    # An image that says nothing is none of the default version: users would get it for that.
+    if not all(chosen[:1] if image.manifest else chosen):
         raise ScenarioError(
             f"{arguments.file} has no manifest beside it: say what it is for with --datastore, "
             "--version and --distro."
         )
-    version = arguments.version or manifest.get("datastore_version")
-    return matrix.load().select(datastore, version, arguments.distro or manifest.get("distro"))
+    return matrix.load().select(*chosen)
 
 
 @contextmanager

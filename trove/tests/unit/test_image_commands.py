@@ -180,12 +180,33 @@ class TestLoad:
         assert "not for mysql 9.7 debian-trixie: load it as that, or another image." in err
         assert run(capsys, LOAD, *words, "--force")[0] == 0
 
-    def test_asks_what_a_foreign_image_is_for(self, cloud, capsys, tmp_path):
+    @pytest.fixture
+    def foreign(self, tmp_path):
+        """An image without a manifest, and the words to load it with, whatever it is for."""
         file = tmp_path / "foreign.qcow2"
         file.write_bytes(b"QFI\xfb")
-        status, _, err = run(capsys, LOAD, str(file), "--os-cloud=mine", "--force")
+        return [str(file), "--os-cloud=mine", "--force"]
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            [],
+            ["--datastore=mysql"],
+            ["--datastore=mysql", "--version=9.7"],
+            ["--datastore=mysql", "--distro=debian-bookworm"],
+            ["--version=9.7", "--distro=debian-bookworm"],
+        ],
+        ids=" ".join,
+    )
+    def test_asks_what_a_foreign_image_is_for(self, cloud, capsys, foreign, said):
+        status, _, err = run(capsys, LOAD, *foreign, *said)
         assert (status, cloud) == (1, [])
-        assert "has no manifest beside it: say what it is for with --datastore" in err
+        assert "has no manifest beside it: say what it is for with --datastore, --version" in err
+
+    def test_takes_a_foreign_image_for_what_it_is_said_to_be(self, cloud, capsys, foreign):
+        said = ["--datastore=mysql", "--version=9.7", "--distro=debian-bookworm"]
+        assert run(capsys, LOAD, *foreign, *said)[0] == 0
+        assert cloud[0] == "mine"
 
     def test_asks_which_cloud(self, built, cloud, capsys):
         status, _, err = run(capsys, LOAD, "--datastore=mariadb")
