@@ -59,6 +59,9 @@ def remove_leftovers(parent: Path) -> None:
     """Remove what killed processes left half made in ``parent``."""
     for making in parent.glob(f"*{_MAKING}"):
         lock = lock_of(making.with_name(making.name.removesuffix(_MAKING)))
+        # What this very thread is making, whose lock it would get once more.
+        if lock.is_locked:
+            continue
         with contextlib.suppress(Timeout), lock.acquire(timeout=0):
             _discard(making)
 

@@ -175,7 +175,11 @@ def _manifest(target: Target, images: ContainerImages) -> dict[str, Any]:
 
 def _check_machine() -> None:
     """Check that an image can be built on this machine, before any work is done."""
-    machine.require("Building a guest image", gib=BUILD_SPACE)
+    what = "Building a guest image"
+    machine.require_root(what)
+    # What killed builds left takes room that this one may need.
+    store.remove_leftovers()
+    machine.require(what, gib=BUILD_SPACE)
     building.require_mirror()
     machine.install_packages("image")
 

@@ -147,15 +147,22 @@ def _folders() -> list[Path]:
     return [folder for kind in paths.images().glob("*") for folder in building.made_in(kind)]
 
 
+def remove_leftovers() -> None:
+    """Remove what killed builds left half made, of whatever kind; what is being made stays."""
+    for kind in paths.images().glob("*"):
+        building.remove_leftovers(kind)
+
+
 def prune(unused_for: timedelta | None = None, keep_bytes: int | None = None) -> list[Entry]:
     """Remove what nobody has used for some time, then the longest unused until few bytes are left.
 
-    What is damaged so that it doesn't say what it is goes in any case; what is being made or
-    replaced at the moment stays.
+    What is damaged so that it doesn't say what it is goes in any case, and so does what killed
+    builds left half made; what is being made or replaced at the moment stays.
 
     Returns:
-        what was removed, but for what was damaged.
+        what was removed, but for what was damaged or half made.
     """
+    remove_leftovers()
     _remove_damaged()
     removed = []
     kept = entries()

@@ -237,7 +237,7 @@ class TestEnsureImage:
             images.ensure_image(target)
 
     def test_needs_what_the_distribution_begins_with(self, home, monkeypatch):
-        for harmless in ("require", "install_packages"):
+        for harmless in ("require_root", "require", "install_packages"):
             monkeypatch.setattr(images.machine, harmless, lambda *_, **__: None)
         monkeypatch.setattr(images, "_make", lambda *_, **__: None)
         monkeypatch.setattr(building, "require_mirror", lambda: "http://m/debian")
@@ -278,7 +278,8 @@ def test_what_builds_need_is_installed_before_they_begin_and_only_for_missing_im
     target, home, monkeypatch
 ):
     done = []
-    monkeypatch.setattr(machine, "require", lambda *_, **__: None)
+    for harmless in ("require_root", "require"):
+        monkeypatch.setattr(machine, harmless, lambda *_, **__: None)
     monkeypatch.setattr(building, "require_mirror", lambda: None)
     monkeypatch.setattr(
         machine,
@@ -297,6 +298,20 @@ def test_what_builds_need_is_installed_before_they_begin_and_only_for_missing_im
     builds.start()
     builds.result(target)
     assert done == [("built", target)]
+
+
+def test_what_killed_builds_left_is_gone_before_room_is_looked_for(target, home, monkeypatch):
+    left = Path(f"{layers.distro_layer(target.distro).folder}.making")
+    left.mkdir(parents=True)
+    seen = []
+    monkeypatch.setattr(machine, "require_root", lambda *_: None)
+    monkeypatch.setattr(machine, "require", lambda *_, **__: seen.append(left.exists()))
+    monkeypatch.setattr(machine, "install_packages", lambda *_: None)
+    monkeypatch.setattr(building, "require_mirror", lambda: None)
+
+    images.prepare_machine([target])
+
+    assert seen == [False]
 
 
 def test_what_keeps_images_from_being_built_is_told_to_who_wants_one(target, home, monkeypatch):

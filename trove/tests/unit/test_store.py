@@ -155,12 +155,40 @@ def test_what_does_not_say_what_it_is_goes(damaged, capsys):
 
 
 def test_what_does_not_say_what_it_is_yet_stays(damaged):
-    making = damaged.with_name("x.making")
-    making.mkdir()
     with building.FileLock(building.lock_of(damaged).lock_file):
         store.prune(timedelta(days=30))
     assert damaged.exists()
-    assert making.exists()
+
+
+@pytest.fixture
+def half_made() -> dict[str, Path]:
+    """Folders that something is made in, or was when it was killed, by kind."""
+    recipes = [Recipe(kind, "x", {}) for kind in ("guest layer", "disk")]
+    folders = {recipe.kind: Path(f"{recipe.folder}.making") for recipe in recipes}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+        fill(folder)
+    return folders
+
+
+def test_what_killed_builds_left_half_made_goes(half_made):
+    assert store.prune(timedelta(days=30)) == []
+    assert not any(folder.exists() for folder in half_made.values())
+
+
+def test_what_another_process_is_making_stays(half_made):
+    with building.FileLock(building.lock_of(Recipe("disk", "x", {}).folder).lock_file):
+        store.prune(timedelta(days=30))
+    assert half_made["disk"].exists()
+    assert not half_made["guest layer"].exists()
+
+
+def test_what_is_being_made_is_none_of_its_own_leftovers(home):
+    def make(folder):
+        fill(folder)
+        store.remove_leftovers()
+
+    assert (store.ensure(recipe(), make) / "root").exists()
 
 
 def test_of_two_removals_one_does(three, monkeypatch):
