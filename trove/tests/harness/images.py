@@ -87,6 +87,11 @@ def key(target: Target) -> str:
     return recipe(target).key
 
 
+def bootable_key(target: Target) -> str:
+    """Return a hash of all that goes into the self-booting image of ``target``."""
+    return bootable_recipe(target).key
+
+
 def ensure_image(target: Target, *, tuned: bool = True, bootable: bool = False) -> GuestImage:
     """Return the image of one cell of the matrix, built if need be.
 

@@ -4,6 +4,9 @@ import collections
 
 import pytest
 
+from trove.tests.common import matrix
+from trove.tests.harness import images
+
 MADE_ONCE = ["build image", "upload", "register", "activate", "create flavor", "create instance"]
 
 
@@ -62,6 +65,16 @@ def test_one_process_does_the_same_and_a_second_run_finds_the_image(tests_on_the
     again = counted(project) - first
     assert not {"build image", "upload", "create flavor"} & set(again)
     assert again["create instance"] == 1
+
+
+def test_a_self_booting_image_that_somebody_has_loaded_is_used(tests_on_the_instance):
+    project = tests_on_the_instance
+    key = images.bootable_key(matrix.load().select("mysql"))
+    project.cloud.put("image", name="loaded with --bootable", key=key)
+
+    project.run("-m", "mysql").assert_outcomes(passed=8)
+
+    assert not {"build image", "upload"} & set(counted(project))
 
 
 def test_what_a_worker_had_in_hand_when_it_died_is_no_other_workers(project):
