@@ -1,11 +1,13 @@
 """What the documentation says is what the tree has."""
 
 import ast
+import configparser
 import functools
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 import pytest
 
@@ -103,6 +105,20 @@ def test_a_page_names_files_that_there_are(page):
     )
     old = {name for name in named if name.startswith("integration/scripts")}
     assert [name for name in {*named} - old if not (paths.ROOT / name).exists()] == []
+
+
+def test_tox_passes_on_the_variables_that_are_explained():
+    text = section("reference.md", "Environment variables")
+    rows = first_cells(text)
+    # Of a verb that no environment of tox calls.
+    variables = {name for row in rows for name in re.findall(r"`(\w+)`", row)} - {"SHELL"}
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(paths.ROOT / "tox.ini")
+    passed = tox["testenv"]["pass_env"].split()
+    assert "SOURCE_DATE_EPOCH" in variables
+    assert [name for name in variables if not any(fnmatchcase(name, each) for each in passed)] == []
+    (said,) = re.findall(r"tox passes ([^.]+) on\.", text)
+    assert {*re.findall(r"`(\S+)`", said)} <= {*passed}
 
 
 def test_every_variable_that_the_code_reads_is_explained():
