@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from trove.tests.common import paths
+from trove.tests.common import paths, release
 from trove.tests.embedded import services
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.fixtures.options import OPTIONS
@@ -155,6 +155,15 @@ def _texts(tree: ast.AST) -> Iterator[str]:
             yield "".join(part.value for part in node.values if isinstance(part, ast.Constant))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
+
+
+def test_the_page_of_images_names_the_versions_with_templates_of_their_own():
+    text = section("guest-images.md", "Load")
+    names = {"mysql": "MySQL", "mariadb": "MariaDB", "postgresql": "PostgreSQL"}
+    for folder in release.TEMPLATES.iterdir():
+        (said,) = re.findall(rf"^- {names[folder.name]} \(?([\d., to]+)\)? ", text, re.MULTILINE)
+        versions = sorted((version.name for version in folder.iterdir()), key=float)
+        assert re.findall(r"[\d.]+", said) in (versions, [versions[0], versions[-1]])
 
 
 def test_every_page_is_in_the_table_of_contents():
