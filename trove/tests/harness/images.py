@@ -19,6 +19,7 @@ from trove.tests.harness.store import Recipe
 
 # Free disk that a build needs at its peak, in GiB.
 BUILD_SPACE = 5
+_WAY_OUT = ", or load an image that another machine has built: load-trove-image.bash FILE"
 
 # A kernel that the hypervisor starts gets this and nothing else. Without AppArmor
 # (which docker would want its tools for) and SELinux; the rest is for speed, above
@@ -181,10 +182,10 @@ def _manifest(target: Target, images: ContainerImages) -> dict[str, Any]:
 def _check_machine() -> None:
     """Check that an image can be built on this machine, before any work is done."""
     what = "Building a guest image"
-    machine.require_root(what)
+    machine.require_root(what, _WAY_OUT)
     # What killed builds left takes room that this one may need.
     store.remove_leftovers()
-    machine.require(what, gib=BUILD_SPACE)
+    machine.require(what, gib=BUILD_SPACE, way_out=_WAY_OUT)
     building.require_mirror()
     machine.install_packages("image")
 
