@@ -275,7 +275,9 @@ def _known() -> list[str]:
 def _check_known(name: str, known: list[str]) -> None:
     if name not in known:
         listed = ", ".join(sorted(known)) or "none at all"
-        raise ScenarioError(f"There is no cloud {name!r} in clouds.yaml; known are: {listed}.")
+        # Of all files the SDK reads the first alone, which may be another than the user means.
+        file = _configuration().config_filename or "any clouds.yaml"
+        raise ScenarioError(f"There is no cloud {name!r} in {file}; known are: {listed}.")
 
 
 def _region(name: str, account: Account | None) -> CloudRegion:

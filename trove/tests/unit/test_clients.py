@@ -1,4 +1,5 @@
 import json
+import re
 import socket
 import threading
 import time
@@ -172,9 +173,10 @@ def test_the_cloud_may_be_described_by_the_environment(monkeypatch, login):
     assert clients.pair("envvars") == CloudNames("envvars", "envvars")
 
 
-def test_an_unknown_cloud_is_refused_with_those_that_are_known(write_clouds):
+def test_an_unknown_cloud_is_refused_with_those_that_are_known(write_clouds, tmp_path):
     write_clouds("devstack", "devstack-admin")
-    expected = "^There is no cloud 'x' in clouds.yaml; known are: devstack, devstack-admin.$"
+    file = re.escape(str(tmp_path / "clouds.yaml"))
+    expected = rf"^There is no cloud 'x' in {file}; known are: devstack, devstack-admin\.$"
     with pytest.raises(ScenarioError, match=expected):
         clients.pair("x")
     with pytest.raises(ScenarioError, match=expected):
@@ -186,6 +188,12 @@ def test_an_unknown_cloud_is_refused_with_those_that_are_known(write_clouds):
 def test_no_cloud_at_all(write_clouds):
     write_clouds()
     with pytest.raises(ScenarioError, match="known are: none at all"):
+        clients.pair("x")
+
+
+def test_no_file_at_all(monkeypatch):
+    monkeypatch.setattr("openstack.config.loader.CONFIG_FILES", [])
+    with pytest.raises(ScenarioError, match=r"'x' in any clouds\.yaml; known are: none at all"):
         clients.pair("x")
 
 
