@@ -1,6 +1,7 @@
 """What this machine must be, have and get installed for root's work: clouds and images."""
 
 import os
+import platform
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from trove.tests.common.errors import ScenarioError
 
 _GIB = 1024**3
 _FULL = 8 * 1024**2
+# Guests are made of packages for this one, as the kernel calls it.
+_PROCESSOR = "x86_64"
 _INSTALLED = Path("/var/lib/dpkg/status")
 
 
@@ -37,9 +40,14 @@ def require(what: str, *, gib: float, way_out: str = "") -> None:
         way_out: see ``require_root``.
 
     Raises:
-        ScenarioError: no root, another distribution than Debian, too little disk.
+        ScenarioError: no root, another processor or distribution, too little disk.
     """
     require_root(what, way_out)
+    if (processor := platform.machine()) != _PROCESSOR:
+        raise ScenarioError(
+            f"{what} needs an x86-64 processor and this machine's is {processor or 'unknown'}:"
+            f" use an x86-64 machine{way_out}."
+        )
     distribution, version = registries.host_distribution()
     if distribution != "debian":
         found = f"{distribution} {version}".strip() or "unknown"

@@ -231,6 +231,7 @@ class TestEnsureImage:
 
     def test_needs_a_mirror(self, target, home, monkeypatch):
         monkeypatch.setattr(os, "geteuid", lambda: 0)
+        monkeypatch.setattr(machine.platform, "machine", lambda: "x86_64")
         monkeypatch.setattr(registries, "host_distribution", lambda: ("debian", "12"))
         monkeypatch.setattr(registries, "debian_mirrors", dict)
         with pytest.raises(ScenarioError, match="no Debian mirror"):

@@ -10,6 +10,7 @@ from trove.tests.common.errors import ScenarioError
 def debian_root(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("TROVE_SCENARIO_HOME", str(tmp_path))
     monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(machine.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(machine.registries, "host_distribution", lambda: ("debian", "12"))
     monkeypatch.setattr(apt, "_POLICY", tmp_path / "policy-rc.d")
 
@@ -21,6 +22,16 @@ def test_a_debian_with_root_and_room_will_do():
 def test_without_root_the_way_out_is_named(monkeypatch):
     monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
     with pytest.raises(ScenarioError, match=r"The cloud needs root.*, or set OS_CLOUD\.$"):
+        machine.require("The cloud", gib=0, way_out=", or set OS_CLOUD")
+
+
+def test_another_processor_is_named(monkeypatch):
+    monkeypatch.setattr(machine.platform, "machine", lambda: "aarch64")
+    expected = (
+        r"^The cloud needs an x86-64 processor and this machine's is aarch64:"
+        r" use an x86-64 machine, or set OS_CLOUD\.$"
+    )
+    with pytest.raises(ScenarioError, match=expected):
         machine.require("The cloud", gib=0, way_out=", or set OS_CLOUD")
 
 
