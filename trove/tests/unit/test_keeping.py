@@ -233,7 +233,9 @@ def test_a_run_that_has_left_nothing_can_not_be_gone_on_with(project, name):
     result = project.run("-m", "mysql", f"--resume={name}")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: --resume can't be '{name}': no run of this *"])
+    result.stderr.fnmatch_lines(
+        [f"ERROR: --resume can't be '{name}': no run of this * begun with --keep on-failure or *"]
+    )
 
 
 def test_the_latest_run_is_gone_on_with_by_its_own_name(project):
