@@ -133,6 +133,14 @@ def test_every_variable_that_the_code_reads_is_explained():
     assert explained - by_rule <= read
 
 
+def test_every_folder_that_takes_room_is_in_the_table():
+    rows = first_cells(section("embedded-cloud.md", "Room on disk"))
+    told = {name for row in rows for name in re.findall(r"`(\w+)/", row)}
+    made = {name for file in CODE for name in re.findall(r'home\(\) / "(\w+)"', file.read_text())}
+    assert {"downloads", "images"} <= made
+    assert made == told
+
+
 MESSAGES = re.findall(r"^### `(.+)`$", (DOC / "troubleshooting.md").read_text(), re.MULTILINE)
 
 
