@@ -23,7 +23,10 @@ examples:
   trove-cloud logs trove-taskmanager  what a service logged
   trove-cloud enter INSTANCE          a shell in a guest
   trove-cloud reset                   back to what it was at first
-  trove-cloud down                    end it; nothing of it remains
+  trove-cloud down                    end it
+
+Of a cloud that has ended one thing remains on purpose, until the next boot: a route that makes
+its addresses unreachable, so that nothing meant for it is sent out.
 """
 _MIB = 1 << 20
 
@@ -68,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     up.set_defaults(action=_up)
 
-    down = verbs.add_parser("down", help="end the cloud and remove all of it")
+    down = verbs.add_parser("down", help="end the cloud and remove its folder")
     down.add_argument("--all", action="store_true", help="end every cloud of this home")
     down.set_defaults(action=_down)
 

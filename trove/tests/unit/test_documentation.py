@@ -97,6 +97,13 @@ def help_of(verb: str) -> str:
     return subprocess.run(argv, cwd=paths.ROOT, capture_output=True, text=True).stdout
 
 
+def test_what_remains_of_a_cloud_is_told_wherever_it_is_said_how_to_end_one():
+    help_text = " ".join(help_of("--help").split())
+    assert "a route that makes its addresses unreachable" in help_text
+    for page in (DOC / "embedded-cloud.md", paths.ROOT / "README.md"):
+        assert "a route that makes 198.18.0.0/15" in page.read_text()
+
+
 @each_page
 def test_a_page_names_files_that_there_are(page):
     named = re.findall(
