@@ -35,7 +35,8 @@ MANAGEMENT_DEVICE = "trove-mgmt"
 
 def key() -> str:
     """Return a hash of all in this tree that shapes a cloud; another place is another tree."""
-    return content.key([str(release.TEMPLATES), matrix.MATRIX, Path(__file__).parent])
+    common = Path(content.__file__).parent  # emulated processors, guests' keys, certificates
+    return content.key([str(release.TEMPLATES), matrix.MATRIX, common, Path(__file__).parent])
 
 
 def source(template: str) -> Path:

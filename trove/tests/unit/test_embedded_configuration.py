@@ -1,10 +1,13 @@
 """Rendered configuration: complete, private, and consistent with the table of services."""
 
+import shutil
 import stat
 from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
 
+from trove.tests.common import content
 from trove.tests.embedded import configuration, services
 from trove.tests.embedded.cloud import Cloud, Settings
 from trove.tests.embedded.units import Service
@@ -79,3 +82,12 @@ def test_trove_uses_the_management_network(rendered):
 
 def test_names_are_looked_up_nowhere_outside(rendered):
     assert (rendered.etc / "resolv.conf").read_text() == ""
+
+
+@pytest.mark.parametrize("name", ["qemu.py", "guest_logins.py", "certificates.py"])
+def test_what_a_cloud_shares_with_the_tests_shapes_it_too(monkeypatch, tmp_path, name):
+    common = shutil.copytree(Path(content.__file__).parent, tmp_path / "common")
+    monkeypatch.setattr(content, "__file__", str(common / "content.py"))
+    before = configuration.key()
+    (common / name).write_text("# another processor, or another key")
+    assert configuration.key() != before
