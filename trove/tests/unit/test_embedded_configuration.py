@@ -80,6 +80,11 @@ def test_trove_uses_the_management_network(rendered):
     assert "management_networks = a-network-id" in text
 
 
+def test_cinder_calls_nova_where_no_certificate_is_to_be_trusted(rendered):
+    section = (rendered.etc / "cinder" / "cinder.conf").read_text().partition("[nova]\n")[2]
+    assert "interface = internal\n" in section.partition("\n[")[0]
+
+
 def test_names_are_looked_up_nowhere_outside(rendered):
     assert (rendered.etc / "resolv.conf").read_text() == ""
 
