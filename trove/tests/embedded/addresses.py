@@ -8,7 +8,9 @@ unreachable wherever no cloud claims a part of it.
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-RANGE = IPv4Network("198.18.0.0/15")
+from trove.tests.common import proxies
+
+RANGE = proxies.EMBEDDED_CLOUDS
 _PREFIX = 20
 SLOTS = 1 << (_PREFIX - RANGE.prefixlen)
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from trove.tests.common import machine
+from trove.tests.common import machine, proxies
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import clouds_yaml, hypervisor, lease, lifecycle, namespaces
 from trove.tests.embedded.cloud import NAME_VARIABLE, Cloud, default_name
@@ -280,6 +280,7 @@ def main() -> int:
     """Run one verb; the exit code is not zero when it failed."""
     arguments = _parser().parse_args()
     end_on_signals()
+    proxies.bypass()  # also for what `shell` runs
     try:
         # Nobody else sees enough of a cloud to tell anything of it.
         machine.require_root(lifecycle.SUBJECT)

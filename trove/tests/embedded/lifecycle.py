@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
-from trove.tests.common import machine, paths, progress, release
+from trove.tests.common import machine, paths, progress, proxies, release
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import (
     clouds_yaml,
@@ -93,6 +93,7 @@ def up(cloud: Cloud, wanted: Wanted = Wanted()) -> Settings:  # noqa: B008 -- it
         ScenarioError: something it needs is missing, or a service did not start.
     """
     machine.require_root(SUBJECT, WAY_OUT)
+    proxies.bypass()
     clouds_yaml.check()
     duration, components = lease.seconds(wanted.lease), with_needs(wanted.services)
     with locked(cloud):

@@ -22,7 +22,7 @@ from openstack.exceptions import ConfigException
 from troveclient import exceptions as trove_errors
 from troveclient.v1.client import Client
 
-from trove.tests.common import paths
+from trove.tests.common import paths, proxies
 from trove.tests.common.errors import ScenarioError
 from trove.tests.harness import api_coverage, changes, redaction
 
@@ -216,6 +216,7 @@ def connect(name: str, account: Account | None = None) -> Cloud:
         ScenarioError: there is no such entry, keystone can't be reached or
             refuses the login, or the cloud has no Trove that answers.
     """
+    proxies.bypass()
     region = _region(name, account)
     session = region.get_session()
     _log_in(name, region, session)

@@ -173,6 +173,14 @@ def test_the_cloud_may_be_described_by_the_environment(monkeypatch, login):
     assert clients.pair("envvars") == CloudNames("envvars", "envvars")
 
 
+def test_a_cloud_on_this_machine_is_asked_without_a_proxy(keystone, monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # where nobody is
+    keystone(catalogue=("database",))
+    assert clients.connect("here").name == "here"
+
+
 def test_an_unknown_cloud_is_refused_with_those_that_are_known(write_clouds, tmp_path):
     write_clouds("devstack", "devstack-admin")
     file = re.escape(str(tmp_path / "clouds.yaml"))
