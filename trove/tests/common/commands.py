@@ -33,6 +33,7 @@ def run(
     log: Path,
     what: str,
     env: Mapping[str, str] | None = None,
+    bare: bool = False,
     cwd: Path | None = None,
     timeout: float | None = None,
 ) -> None:
@@ -43,6 +44,7 @@ def run(
         log: file that receives standard output and standard error.
         what: the program's purpose, in words for a user.
         env: variables added to this process's environment.
+        bare: whether the program gets nothing of that environment but those.
         cwd: folder to run in.
         timeout: seconds after which the program is killed; when a run's time is over it is
             in any case.
@@ -52,7 +54,7 @@ def run(
             last lines and the log's path.
     """
     timeout = deadline.seconds_left(timeout)
-    with _started(argv, log, what, env=env, cwd=cwd) as process:
+    with _started(argv, log, what, env=env, bare=bare, cwd=cwd) as process:
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -109,6 +111,7 @@ def _started(
     what: str,
     *,
     env: Mapping[str, str] | None,
+    bare: bool = False,
     **options: Any,
 ) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +122,7 @@ def _started(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(env or {})},
+                env={**({} if bare else os.environ), **(env or {})},
                 **options,
             )
     except FileNotFoundError:

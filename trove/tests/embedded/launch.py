@@ -87,6 +87,7 @@ def _start(cloud: Cloud, settings: Settings, units: Sequence[Unit]) -> None:
     init = namespaces.create(
         cloud.folder,
         f"{settings.venv}/bin/supervisord",
+        environment=task_environment(settings.venv),
         control_group=_control_group(cloud, settings),
     )
     lease.watch(cloud)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -59,13 +59,19 @@ def _numbers(pid: int) -> list[int]:
 
 
 def create(
-    folder: Path, supervisord: Path, *, control_group: str | None = None, timeout: float = 20
+    folder: Path,
+    supervisord: Path,
+    *,
+    environment: Mapping[str, str],
+    control_group: str | None = None,
+    timeout: float = 20,
 ) -> psutil.Process:
     """Create the namespaces with the supervisor as their init.
 
     Args:
         folder: the cloud's folder; supervisord.conf and etc/ lie in it.
         supervisord: program to become init.
+        environment: all variables that the cloud's processes get of this one.
         control_group: name of the groups that the cloud's processes are in, None
             to leave them where they are.
         timeout: seconds until the supervisor must run.
@@ -88,6 +94,7 @@ def create(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            env=environment,
             start_new_session=True,
         )
     deadline = time.monotonic() + timeout

@@ -114,13 +114,20 @@ class Startup:
             log=self._cloud.log(unit.name),
             what=unit.name,
             env={**self._environment, **(environment or {})},
+            bare=True,
             timeout=READY_TIMEOUT,
         )
 
 
 def task_environment(venv: str) -> dict[str, str]:
-    """Return the variables that programs run inside the cloud need."""
+    """Return the variables that programs run inside the cloud need.
+
+    They get no others: a caller's may name another cloud, proxies, or modules for Python.
+    """
+    # Logs without a zone are read as this process's.
+    zone = {"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}
     return {
+        **zone,
         "PATH": f"{venv}/bin:{os.defpath}:/usr/sbin:/sbin",
         "HOME": "/var/lib/home",
         "TMPDIR": "/var/tmp",

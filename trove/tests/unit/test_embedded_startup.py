@@ -6,10 +6,11 @@ import time
 import pytest
 
 from trove.tests.common.errors import ScenarioError
+from trove.tests.embedded import startup as startup_module
 from trove.tests.embedded.addresses import RANGE, Addresses
 from trove.tests.embedded.cloud import Cloud
-from trove.tests.embedded.startup import Startup
-from trove.tests.embedded.units import Seed
+from trove.tests.embedded.startup import Startup, task_environment
+from trove.tests.embedded.units import Seed, Task
 
 
 @pytest.fixture
@@ -48,6 +49,35 @@ def test_the_first_failure_stops_the_start(startup):
         startup.run(units)
     time.sleep(0.05)
     assert begun == []
+
+
+@pytest.fixture
+def callers(monkeypatch) -> dict[str, str]:
+    """Variables of whoever starts a cloud that mean something to what runs in it."""
+    variables = {
+        "PYTHONPATH": "/another/tree",
+        "OS_PASSWORD": "another cloud's",
+        "https_proxy": "http://proxy.example",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
+
+
+def test_a_task_gets_its_variables_and_none_of_the_callers(callers, monkeypatch, tmp_path):
+    monkeypatch.setenv("TROVE_SCENARIO_HOME", str(tmp_path))
+    monkeypatch.setattr(startup_module, "enter", lambda _init, command: command)
+    environment = task_environment("/venv")
+    task = Task(name="telling", commands=(("/usr/bin/env",),), environment={"ITS": "own"})
+    Startup(Cloud(), init=None, environment=environment).run([task])
+    told = dict(line.split("=", 1) for line in Cloud().log("telling").read_text().splitlines())
+    assert told == {**environment, "ITS": "own"}
+    assert not callers.keys() & told.keys()
+
+
+def test_services_log_in_the_zone_in_which_their_logs_are_read(monkeypatch):
+    monkeypatch.setenv("TZ", "JST-9")
+    assert task_environment("/venv")["TZ"] == "JST-9"
 
 
 def test_clouds_of_different_slots_share_no_address():
