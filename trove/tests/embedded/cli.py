@@ -205,7 +205,10 @@ def _shell(arguments: argparse.Namespace) -> int:
         if Path(command[0]).name == "bash":
             # What the user's own start-up file says of the prompt comes last there.
             command.append("--norc")
+    # One variable of another cloud is enough for `openstack` to mean that one.
+    others = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
     environment = {
+        **others,
         "OS_CLOUD": cloud.user_cloud,
         clouds_yaml.VARIABLE: str(clouds_yaml.location()),
         NAME_VARIABLE: cloud.name,
@@ -216,7 +219,7 @@ def _shell(arguments: argparse.Namespace) -> int:
         command = namespaces.enter(init, command)
     if not shutil.which(command[0], path=environment["PATH"]):
         raise ScenarioError(f"There is no program {command[0]!r} to run with cloud {cloud.name}.")
-    return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def _enter(arguments: argparse.Namespace) -> int:

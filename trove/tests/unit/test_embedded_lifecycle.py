@@ -204,6 +204,20 @@ def test_without_root_every_verb_says_so_in_one_sentence(words, trove_cloud, mon
     assert said == "trove-cloud: The embedded cloud needs root: run this as root.\n"
 
 
+def test_a_shell_means_the_cloud_whatever_another_ones_variables_say(
+    trove_cloud, monkeypatch, capfd
+):
+    for name in ("OS_AUTH_URL", "OS_PASSWORD", "OS_CLOUD", "OS_REGION_NAME"):
+        monkeypatch.setenv(name, "another cloud's")
+    monkeypatch.setattr(Cloud, "require_up", lambda _cloud: (None, None))
+    assert trove_cloud("shell", "--", "env") == 0
+    told = [line for line in capfd.readouterr().out.splitlines() if line.startswith("OS_")]
+    assert sorted(told) == [
+        f"OS_CLIENT_CONFIG_FILE={clouds_yaml.location()}",
+        "OS_CLOUD=trove-embedded",
+    ]
+
+
 def test_of_all_clouds_those_end_that_can(trove_cloud, monkeypatch, capsys):
     def fail(cloud):
         if cloud.name == "first":
