@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -24,6 +25,7 @@ from trove.tests.embedded import (
 )
 from trove.tests.embedded.cloud import Cloud, Settings, is_name
 from trove.tests.embedded.components import COMPONENTS, with_needs
+from trove.tests.embedded.init import OWN_TREES
 from trove.tests.embedded.supervision import RUNNING, Supervisor
 
 _LOCK_TIMEOUT = 900
@@ -93,6 +95,7 @@ def up(cloud: Cloud, wanted: Wanted = Wanted()) -> Settings:  # noqa: B008 -- it
         ScenarioError: something it needs is missing, or a service did not start.
     """
     machine.require_root(SUBJECT, WAY_OUT)
+    _require_places()
     proxies.bypass()
     clouds_yaml.check()
     duration, components = lease.seconds(wanted.lease), with_needs(wanted.services)
@@ -113,6 +116,23 @@ def up(cloud: Cloud, wanted: Wanted = Wanted()) -> Settings:  # noqa: B008 -- it
                 f"the running cloud {cloud.name} is not this tree's, or not complete: replaced"
             )
         return _new(cloud, wanted, components or tuple(COMPONENTS), duration)
+
+
+def _require_places() -> None:
+    """Say that the services could not see what they are started from.
+
+    Raises:
+        ScenarioError: it lies where a cloud has a tree of its own.
+    """
+    for place, way_out in (
+        (paths.home(), "name another folder in TROVE_SCENARIO_HOME"),
+        (paths.ROOT, "put this tree elsewhere"),
+    ):
+        for tree in OWN_TREES:
+            if place.resolve().is_relative_to(Path("/", tree).resolve()):
+                raise ScenarioError(
+                    f"{SUBJECT} can't use {place}, for it has a /{tree} of its own: {way_out}."
+                )
 
 
 def _require(cloud: Cloud, running: Settings, wanted: Wanted, components: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -87,6 +88,24 @@ def test_a_cloud_whose_entries_cant_be_written_takes_no_room_any_more(monkeypatc
 def test_a_file_for_its_entries_that_cant_be_read_is_told_before_a_cloud_is_started(done):
     clouds_yaml.location().write_text("clouds: [")
     with pytest.raises(ScenarioError, match=r"clouds.yaml can't be read"):
+        lifecycle.up(Cloud())
+    assert done == []
+
+
+@pytest.mark.parametrize("home", ["/var/lib/scenario", "/run/scenario", "/var/run/scenario"])
+def test_a_home_that_services_could_not_see_is_refused_before_anything_is_done(
+    done, monkeypatch, home
+):
+    monkeypatch.setenv("TROVE_SCENARIO_HOME", home)
+    with pytest.raises(ScenarioError, match=r"can't use /.* of its own: name another folder in T"):
+        lifecycle.up(Cloud())
+    assert done == []
+    assert not Path(home).exists()
+
+
+def test_a_tree_that_services_could_not_see_is_refused(done, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", Path("/var/src/trove"))
+    with pytest.raises(ScenarioError, match=r"/var/src/trove, .* a /var of its own: put this tree"):
         lifecycle.up(Cloud())
     assert done == []
 
