@@ -265,18 +265,30 @@ def _cloud(arguments: argparse.Namespace) -> Cloud:
 
 
 def end_on_signals() -> None:
-    """Have the polite request to end undo what was begun, as Ctrl-C does."""
+    """Have polite requests to end, a closed terminal's too, undo what was begun, as Ctrl-C does."""
 
     def interrupt(_signal: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup wants it
+        signal.signal(signal.SIGHUP, interrupt)
 
 
 def _failed(error: ScenarioError) -> int:
     """Say why a verb has failed; return its exit code."""
     print(f"trove-cloud: {error}", file=sys.stderr)
     return 1
+
+
+def _interrupted(arguments: argparse.Namespace) -> int:
+    """Say that a verb was interrupted, and whether its clouds are gone; return its exit code."""
+    cloud = Cloud(arguments.name) if arguments.name else Cloud()
+    clouds = lifecycle.known() if getattr(arguments, "all", False) else [cloud]
+    left = any(each.folder.exists() for each in clouds)
+    words = "interrupted" if left else "interrupted; nothing was left behind"
+    print(f"trove-cloud: {words}.", file=sys.stderr)
+    return 130
 
 
 def main() -> int:
@@ -298,8 +310,7 @@ def main() -> int:
     except ScenarioError as error:
         return _failed(error)
     except KeyboardInterrupt:
-        print("trove-cloud: interrupted; nothing was left behind.", file=sys.stderr)
-        return 130
+        return _interrupted(arguments)
 
 
 if __name__ == "__main__":

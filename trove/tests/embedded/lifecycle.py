@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from trove.tests.common import machine, paths, progress, proxies, release
 from trove.tests.common.errors import ScenarioError
+from trove.tests.common.interruptions import deferred
 from trove.tests.embedded import (
     clouds_yaml,
     configuration,
@@ -266,8 +267,9 @@ def expire(cloud: Cloud) -> None:
 
 def _end(cloud: Cloud) -> None:
     """End the cloud; what is in its folder stays."""
-    _stop(cloud)
-    clouds_yaml.remove(cloud)
+    with deferred():
+        _stop(cloud)
+        clouds_yaml.remove(cloud)
 
 
 def _stop(cloud: Cloud) -> None:
@@ -282,8 +284,12 @@ def _stop(cloud: Cloud) -> None:
 
 
 def remove(cloud: Cloud) -> None:
-    """End the cloud and remove its folder; the caller holds its lock."""
-    _stop(cloud)
-    shutil.rmtree(cloud.folder, ignore_errors=True)
-    # Last, for on a full disk there is no room for it before.
-    clouds_yaml.remove(cloud)
+    """End the cloud and remove its folder; the caller holds its lock.
+
+    Who interrupts that waits for it.
+    """
+    with deferred():
+        _stop(cloud)
+        shutil.rmtree(cloud.folder, ignore_errors=True)
+        # Last, for on a full disk there is no room for it before.
+        clouds_yaml.remove(cloud)

@@ -89,7 +89,9 @@ def create(
                 [
                     *(sys.executable, "-I", script, folder, supervisord),
                     *([control_group] if control_group else []),
-                ]
+                ],
+                # What it has launched can't be found before it has become the supervisor.
+                "--kill-child",
             ),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -97,19 +99,32 @@ def create(
             env=environment,
             start_new_session=True,
         )
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if launcher.poll() is not None:
-            break
-        init = find_init(folder)
-        if init and socket.is_socket():
-            return init
-        time.sleep(0.05)
-    launcher.kill()
+    init = None
+    try:
+        init = _launched(launcher, folder, socket, timeout)
+    finally:
+        if init is None:
+            launcher.kill()
+            launcher.wait()
+    if init:
+        return init
     raise ScenarioError(
         "The embedded cloud's namespaces could not be made; this needs root with all"
         f" capabilities, or set OS_CLOUD to use another cloud. From {log}:\n{tail(log)}"
     )
+
+
+def _launched(
+    launcher: subprocess.Popen, folder: Path, socket: Path, timeout: float
+) -> psutil.Process | None:
+    """Return the supervisor once it answers; None if it has ended or takes too long."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and launcher.poll() is None:
+        init = find_init(folder)
+        if init and socket.is_socket():
+            return init
+        time.sleep(0.05)
+    return None
 
 
 def destroy(init: psutil.Process, timeout: float = 30) -> None:

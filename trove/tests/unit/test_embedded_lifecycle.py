@@ -1,8 +1,10 @@
 """Clouds come up and go down, as far as that takes neither root nor a cloud."""
 
 import fcntl
+import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -248,3 +250,52 @@ def test_of_all_clouds_those_end_that_can(trove_cloud, monkeypatch, capsys):
     assert trove_cloud("down", "--all") == 1
     assert capsys.readouterr().err == "trove-cloud: the first one's entries stay\n"
     assert lifecycle.known() == []
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Whatever heeds requests to end heeds them again after the test."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+def test_who_interrupts_a_clouds_removal_waits_for_it(trove_cloud, monkeypatch, capsys):
+    removed = []
+
+    def interrupt(cloud: Cloud) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        removed.append(cloud.name)
+
+    Cloud().make_folders()
+    monkeypatch.setattr(clouds_yaml, "remove", interrupt)
+    assert trove_cloud("down") == 130
+    assert removed == ["embedded"]
+    assert capsys.readouterr().err == "trove-cloud: interrupted; nothing was left behind.\n"
+
+
+def test_of_a_cloud_that_is_still_there_nobody_says_that_nothing_was_left(
+    trove_cloud, monkeypatch, capsys
+):
+    def interrupt(_cloud: Cloud) -> None:
+        raise KeyboardInterrupt
+
+    Cloud().make_folders()
+    monkeypatch.setattr(lifecycle, "locked", interrupt)
+    assert trove_cloud("down") == 130
+    assert capsys.readouterr().err == "trove-cloud: interrupted.\n"
+
+
+@pytest.mark.parametrize("request_to_end", [signal.SIGTERM, signal.SIGHUP])
+def test_who_is_asked_politely_undoes_what_was_begun(handlers, request_to_end):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    cli.end_on_signals()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(request_to_end)
+
+
+def test_who_is_to_outlive_the_terminal_does(handlers):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    cli.end_on_signals()
+    signal.raise_signal(signal.SIGHUP)
