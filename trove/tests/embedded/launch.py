@@ -48,12 +48,11 @@ def new(cloud: Cloud, settings: Settings, duration: float) -> None:
 
 
 def again(cloud: Cloud, settings: Settings) -> None:
-    """Start a cloud whose configuration and state are there and whose processes are not.
+    """Start a cloud whose configuration, state and claim are there and whose processes are not.
 
     Raises:
-        ScenarioError: its addresses were taken meanwhile, or a service did not start.
+        ScenarioError: a service did not start.
     """
-    links.claim(cloud.folder, [cloud.net.slot])
     # Probes read logs: what ended processes wrote must not speak for their successors.
     before = cloud.folder / "logs.before-reset"
     shutil.rmtree(before, ignore_errors=True)

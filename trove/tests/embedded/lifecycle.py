@@ -213,7 +213,8 @@ def reset(cloud: Cloud) -> None:
     Passwords and addresses stay.
 
     Raises:
-        ScenarioError: the cloud is not up, or a service did not start.
+        ScenarioError: the cloud is not up, its addresses were taken as it ended, or a
+            service did not start.
     """
     clouds_yaml.check()
     with locked(cloud):
@@ -225,9 +226,14 @@ def reset(cloud: Cloud) -> None:
         with _starting(), progress.step(f"embedded cloud {cloud.name} as freshly seeded"):
             from trove.tests.embedded import launch, snapshots
 
-            _end(cloud)
-            snapshots.restore(cloud)
-            _complete(cloud, settings, lambda: launch.again(cloud, settings))
+            def begin_again() -> None:
+                _end(cloud)
+                # At once: clouds that are started meanwhile take what is free.
+                links.claim(cloud.folder, [cloud.net.slot])
+                snapshots.restore(cloud)
+                launch.again(cloud, settings)
+
+            _complete(cloud, settings, begin_again)
 
 
 def _complete(cloud: Cloud, settings: Settings, start: Callable[[], None]) -> None:

@@ -19,8 +19,10 @@ from trove.tests.embedded import (
     launch,
     lease,
     lifecycle,
+    links,
     packages,
     services,
+    snapshots,
     startup,
 )
 from trove.tests.embedded.cloud import NAME_VARIABLE, Cloud, Settings
@@ -237,6 +239,39 @@ def test_a_shell_means_the_cloud_whatever_another_ones_variables_say(
         f"OS_CLIENT_CONFIG_FILE={clouds_yaml.location()}",
         "OS_CLOUD=trove-embedded",
     ]
+
+
+@pytest.fixture
+def resetting(monkeypatch) -> list[str]:
+    """What is done to a complete cloud that is being reset, step by step."""
+    steps = []
+
+    def note(step: str) -> Callable:
+        return lambda *_: steps.append(step)
+
+    cloud = Cloud()
+    cloud.make_folders(slot=3)
+    cloud.mark_ready(Settings("2026.2", configuration.key(), "/venv", hypervisor="qemu"))
+    monkeypatch.setattr(lifecycle, "_end", note("ended"))
+    monkeypatch.setattr(links, "claim", lambda _folder, slots: steps.append(f"claimed {slots}"))
+    monkeypatch.setattr(snapshots, "restore", note("restored"))
+    monkeypatch.setattr(launch, "again", note("started"))
+    return steps
+
+
+def test_a_reset_gives_its_addresses_up_for_no_longer_than_it_must(resetting):
+    lifecycle.reset(Cloud())
+    assert resetting == ["ended", "claimed [3]", "restored", "started"]
+
+
+def test_a_reset_whose_state_cant_be_restored_ends_the_cloud(resetting, monkeypatch):
+    def fail(_cloud: Cloud) -> None:
+        raise ScenarioError("the disk is full")
+
+    monkeypatch.setattr(snapshots, "restore", fail)
+    with pytest.raises(ScenarioError, match="the disk is full"):
+        lifecycle.reset(Cloud())
+    assert resetting == ["ended", "claimed [3]", "ended"]
 
 
 def test_of_all_clouds_those_end_that_can(trove_cloud, monkeypatch, capsys):
