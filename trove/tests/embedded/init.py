@@ -21,6 +21,7 @@ KERNEL_SETTINGS = {
     # of the cloud's addresses only the network that the address is in has the answer.
     "conf/all/arp_ignore": 1,
 }
+NETWORK = Path("/proc/sys/net")
 OWN_TREES = ("run", "var")
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _NEW_CONTROL_GROUP_VIEW = 0x02000000  # CLONE_NEWCGROUP of linux/sched.h
@@ -109,6 +110,18 @@ def _join(parent: Path, name: str) -> None:
     (group / "cgroup.procs").write_text("0")  # the process that writes
 
 
+def set_up_network() -> None:
+    """Give the network namespace its settings, before it has a device with an address."""
+    for setting, value in KERNEL_SETTINGS.items():
+        (NETWORK / "ipv4" / setting).write_text(f"{value}\n")
+    # The fence around guests is one of IPv4, and the kernel by itself gives each of their
+    # devices an address of IPv6.
+    for devices in ("all", "default"):
+        disabled = NETWORK / "ipv6/conf" / devices / "disable_ipv6"
+        if disabled.exists():  # not so where the kernel has no IPv6
+            disabled.write_text("1\n")
+
+
 def main() -> None:
     """Arrange mounts, host name and loopback, then become the supervisor."""
     cloud, supervisord, *control_group = sys.argv[1:]
@@ -117,9 +130,8 @@ def main() -> None:
     if control_group:
         enter_control_groups(*control_group)
     socket.sethostname(HOST_NAME)
+    set_up_network()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    for setting, value in KERNEL_SETTINGS.items():
-        Path("/proc/sys/net/ipv4", setting).write_text(f"{value}\n")
     os.chdir("/")
     configuration = str(cloud / "supervisord.conf")
     os.execv(supervisord, [supervisord, "--configuration", configuration])

@@ -197,6 +197,13 @@ def test_an_agent_reaches_what_backups_and_logs_need(cloud, agent_leg, service):
     assert agent_leg.connect(cloud.net.api, COMPONENTS[service].port) == REACHED
 
 
+def test_no_guest_can_go_round_the_fence_by_ipv6(cloud, agent_leg, tenant_leg):
+    """Every device inside, those of the two guests included, has IPv4 alone."""
+    log = cloud.log("addresses")
+    run(enter(cloud.init, ["ip", "-oneline", "-6", "address"]), log=log, what="Listing addresses")
+    assert log.read_text() == ""
+
+
 def test_an_agent_reaches_its_message_queue(cloud, agent_leg):
     assert agent_leg.connect(cloud.net.controller, RABBITMQ) == REACHED
 
