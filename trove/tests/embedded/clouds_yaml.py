@@ -1,11 +1,14 @@
 """Add the cloud's entries to the user's clouds.yaml, and take them out again.
 
-Other entries, comments and order are kept. The file holds passwords: it is
-readable by its owner alone.
+Other entries, comments and order are kept, and so are owner and mode of a file that was
+there before. One that is made here holds passwords: it is readable by its owner alone, and
+says in a comment that it goes, and with how many folders, when its last entry does.
 """
 
 import contextlib
 import os
+import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded.cloud import REGION, Cloud
 
 VARIABLE = "OS_CLIENT_CONFIG_FILE"
+_MADE = "# Made by trove-cloud with {} folders, and removed with them when it is empty.\n"
 
 
 def location() -> Path:
@@ -80,7 +84,7 @@ def add(cloud: Cloud) -> Path:
 
 
 def remove(cloud: Cloud) -> None:
-    """Take the cloud's entries out; a file that held nothing else is removed.
+    """Take the cloud's entries out; a file that ``add`` has made for them is removed.
 
     Those that another home's cloud of the same name has written since are left.
 
@@ -111,7 +115,7 @@ def _rewrite(change: Callable[[dict], object]) -> None:
             before = repr(document["clouds"])
             change(document["clouds"])
             if repr(document["clouds"]) != before:
-                _write(document, file)
+                _write(document, file.resolve())  # who has a link there keeps it
     except OSError as error:
         raise ScenarioError(f"{file} can't be written: {error.strerror}.") from None
 
@@ -153,17 +157,31 @@ def _reason(error: OSError | YAMLError) -> str:
 
 def _write(document: dict, file: Path) -> None:
     if list(document) == ["clouds"] and not document["clouds"]:
-        file.unlink()
-        for folder in (file.parent, file.parent.parent):
-            with contextlib.suppress(OSError):  # it holds something else
-                folder.rmdir()
-        return
+        made = _folders_made(file)
+        if made is not None:
+            file.unlink()
+            for folder in list(file.parents)[:made]:
+                with contextlib.suppress(OSError):  # it holds something else
+                    folder.rmdir()
+            return
+    before = file.stat() if file.exists() else None
+    note = "" if before else _MADE.format(sum(not folder.exists() for folder in file.parents))
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.part")
     try:
         part.touch(mode=0o600)
         with part.open("w") as stream:
+            stream.write(note)
             _yaml().dump(document, stream)
+        if before:
+            os.chown(part, before.st_uid, before.st_gid)
+            part.chmod(stat.S_IMODE(before.st_mode))
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _folders_made(file: Path) -> int | None:
+    """Return how many folders were made for a file of ours; None of another one."""
+    note = re.match(re.escape(_MADE).replace(r"\{\}", r"(\d+)"), file.read_text())
+    return int(note[1]) if note else None

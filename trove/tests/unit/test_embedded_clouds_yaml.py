@@ -66,6 +66,52 @@ def test_a_file_of_ours_alone_is_removed_with_its_folder(cloud, tmp_path):
     assert not (tmp_path / "conf").exists()
 
 
+@pytest.mark.parametrize("there", ["conf", "conf/openstack"])
+def test_an_empty_folder_that_was_there_before_stays(cloud, tmp_path, there):
+    (tmp_path / there).mkdir(parents=True)
+    clouds_yaml.add(cloud)
+    clouds_yaml.remove(cloud)
+    assert list((tmp_path / there).iterdir()) == []
+
+
+def test_the_last_of_several_clouds_takes_the_file_and_its_folder_along(cloud, tmp_path):
+    other = Cloud("other")
+    other.make_folders()
+    clouds_yaml.add(cloud)
+    clouds_yaml.add(other)
+    clouds_yaml.remove(cloud)
+    assert set(yaml.safe_load(clouds_yaml.location().read_text())["clouds"]) == {
+        "trove-other",
+        "trove-other-admin",
+    }
+    clouds_yaml.remove(other)
+    assert not (tmp_path / "conf").exists()
+
+
+def test_a_link_stays_one_and_the_file_that_it_leads_to_gets_the_entries(cloud, tmp_path):
+    link, file = clouds_yaml.location(), tmp_path / "dotfiles" / "clouds.yaml"
+    for folder in (link.parent, file.parent):
+        folder.mkdir(parents=True)
+    file.write_text(SOMEONE_ELSES)
+    link.symlink_to(file)
+    clouds_yaml.add(cloud)
+    assert link.is_symlink()
+    assert "trove-embedded" in file.read_text()
+    clouds_yaml.remove(cloud)
+    assert link.is_symlink()
+    assert file.read_text() == SOMEONE_ELSES
+
+
+def test_owner_and_mode_of_a_file_stay(cloud, someone_elses, monkeypatch):
+    owners = []
+    monkeypatch.setattr(clouds_yaml.os, "chown", lambda _file, *owner: owners.append(owner))
+    someone_elses.chmod(0o640)
+    before = someone_elses.stat()
+    clouds_yaml.add(cloud)
+    assert stat.S_IMODE(someone_elses.stat().st_mode) == 0o640
+    assert owners == [(before.st_uid, before.st_gid)]
+
+
 def test_removing_twice_is_harmless(cloud):
     clouds_yaml.remove(cloud)
     clouds_yaml.remove(cloud)
@@ -135,6 +181,8 @@ def test_an_empty_file_gets_entries_and_is_no_error(cloud, someone_elses, text):
     assert someone_elses.read_text() == text
     clouds_yaml.add(cloud)
     assert len(yaml.safe_load(someone_elses.read_text())["clouds"]) == 2
+    clouds_yaml.remove(cloud)
+    assert not yaml.safe_load(someone_elses.read_text())["clouds"]
 
 
 @pytest.mark.parametrize("variable", ["OS_CLIENT_CONFIG_FILE", "XDG_CONFIG_HOME"])
