@@ -66,8 +66,14 @@ class Workload:
     def __enter__(self) -> "Workload":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.drop()
+    def __exit__(self, failure: type[BaseException] | None, *_rest: object) -> None:
+        try:
+            self.drop()
+        except Exception:
+            if failure is None:
+                raise
+            # A database that is down takes no statement either; why it is tells more.
+            log.warning("table %s could not be dropped after a failure", self.table, exc_info=True)
 
     def drop(self, *, on: Instance | None = None) -> None:
         """Drop the table.

@@ -1,6 +1,7 @@
 """Data with a memory: it knows what was acknowledged, and sees what was lost."""
 
 import contextlib
+import logging
 import threading
 from types import SimpleNamespace
 
@@ -112,6 +113,30 @@ def test_writers_go_on_after_a_broken_connection(workload, database):
         assert database.written.wait(10)
     assert len(workload.acknowledged()) >= 5
     workload.verify()
+
+
+def test_a_table_that_can_not_be_dropped_hides_no_failure(workload, caplog):
+    workload.drop = fail
+
+    with (
+        caplog.at_level(logging.WARNING),
+        pytest.raises(RuntimeError, match="it never came back"),
+        workload,
+    ):
+        raise RuntimeError("it never came back")
+
+    assert "table workload could not be dropped" in caplog.text
+
+
+def test_a_table_that_can_not_be_dropped_is_a_failure_of_its_own(workload):
+    workload.drop = fail
+
+    with pytest.raises(CannotConnectError), workload:
+        pass
+
+
+def fail():
+    raise CannotConnectError("gone away")
 
 
 def _checksum_of(number):
