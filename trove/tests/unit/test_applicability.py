@@ -94,6 +94,84 @@ def test_a_bug_that_is_gone_is_noticed(project):
     project.run("-m", "postgresql").assert_outcomes(failed=1)
 
 
+BESIDE_A_BUG = """
+import pytest
+from trove.tests.harness.condition import SpoiltError
+from trove.tests.harness.guest_health import GuestErrors
+from trove.tests.harness.waiting import WaitError
+
+@pytest.fixture
+def broken():
+    raise WaitError("it never came up")
+
+@pytest.fixture
+def spoilt():
+    yield
+    raise SpoiltError("it was left changed")
+
+@pytest.mark.server_bug("reserved_names_are_those_of_mysql")
+def test_before(cloud, target, broken):
+    assert not "reached"
+
+@pytest.mark.server_bug("reserved_names_are_those_of_mysql")
+def test_after(cloud, target, spoilt):
+    assert not "what the server can do"
+
+@pytest.mark.server_bug("reserved_names_are_those_of_mysql", strict=False)
+@pytest.mark.parametrize("error", [GuestErrors, SpoiltError])
+def test_beside(cloud, target, error):
+    raise error("they tell of errors")
+
+@pytest.mark.server_bug("reserved_names_are_those_of_mysql", run=False)
+def test_that_waits(cloud, target, broken):
+    assert not "reached"
+
+@pytest.mark.server_bug("reserved_names_are_those_of_mysql")
+def test_in_words(cloud, target):
+    pytest.fail("a refusal didn't come")
+"""
+
+
+def test_only_what_a_test_itself_raises_is_taken_for_the_bug(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    project.pytester.makepyfile(BESIDE_A_BUG)
+
+    result = project.run("-m", "postgresql", "--rerun-environment=1")
+
+    result.assert_outcomes(failed=2, errors=2, xfailed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "ERROR *::test_before* - PRODUCT: *it never came up",
+            "ERROR *::test_after* - TEST: *it was left changed",
+            "FAILED *::test_beside*GuestErrors* - PRODUCT: *",
+            "FAILED *::test_beside*SpoiltError* - TEST: *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("RERUN *")
+
+
+def test_a_set_up_that_the_cloud_has_failed_is_tried_again(project):
+    project.pytester.makepyfile(
+        """
+        import pytest
+        from trove.tests.harness.culprits import CloudFailure
+
+        @pytest.fixture
+        def prepared(request):
+            if request.node.execution_count == 1:
+                raise RuntimeError("nobody answers") from CloudFailure("it is down")
+
+        @pytest.mark.server_bug("reserved_names_are_those_of_mysql")
+        def test_it(cloud, target, prepared):
+            assert not "what the server can do"
+        """
+    )
+
+    result = project.run("-m", "postgresql", "--rerun-environment=1")
+
+    result.stdout.fnmatch_lines(["*1 xfailed*1 rerun*"])
+
+
 def test_bugs_are_of_known_datastores():
     known = set(matrix.load().datastores)
     for bug in release.server_bugs().values():
