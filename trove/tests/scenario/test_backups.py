@@ -55,9 +55,10 @@ def test_the_first_backup_is_full_though_asked_to_be_incremental(shared_instance
 
 def test_an_instance_takes_writes_while_it_is_backed_up(shared_instance, backups, workload):
     with workload.writing():
+        before = workload.acknowledged()
         backups.create(shared_instance)
+        assert workload.acknowledged() > before
 
-    assert workload.acknowledged()
     workload.verify()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from troveclient.exceptions import BadRequest, Forbidden
 
-from trove.tests.fixtures.instances import HISTORY, LastingGroup
+from trove.tests.fixtures.instances import HISTORY, HISTORY_ROWS, LastingGroup
 from trove.tests.fixtures.options import Settings
 from trove.tests.harness.clients import Cloud
 from trove.tests.harness.instances import delete_all
@@ -113,7 +113,7 @@ def test_replicas_serve_rows_from_before_and_after_they_were_made(group, workloa
         rows = replica.sql(
             replica.login, f"SELECT COUNT(*) FROM {HISTORY}", database=replica.database
         )
-        assert rows
+        assert rows == HISTORY_ROWS
 
 
 def test_a_replica_takes_no_writes(group, workload):

@@ -53,9 +53,11 @@ def test_a_volume_backup_is_a_snapshot_that_goes_with_it(
 @pytest.mark.server_bug("volume_backups_may_leave_a_read_lock", strict=False)
 def test_no_row_is_lost_that_is_written_meanwhile(shared_instance, backups, workload):
     with workload.writing():
+        before = workload.acknowledged()
         backups.create(shared_instance, storage_driver="cinder")
+        # A database may hold writers up for a moment of it, not from the request to its end.
+        assert workload.acknowledged() > before
 
-    assert workload.acknowledged()
     workload.verify()
 
 
