@@ -399,7 +399,14 @@ _POSTGRESQL_REFUSALS = ("28", "42501")
 _POSTGRESQL_READ_ONLY = "25006"
 _POSTGRESQL_NO_CONNECTION = ("08", "53300", "57")
 # What refuses a login has no SQLSTATE on the client's side: only its words tell.
-_POSTGRESQL_NOT_NOW = ("starting up", "shutting down", "recovery mode", "too many", "slots are")
+_POSTGRESQL_NOT_NOW = (
+    "starting up",
+    "not yet accepting connections",
+    "shutting down",
+    "recovery mode",
+    "too many",
+    "slots are",
+)
 
 
 @contextmanager

@@ -131,6 +131,15 @@ def test_a_guest_whose_server_is_still_to_come_has_told_nothing(consoles, instan
     assert looked_at.errors(instance) == []
 
 
+def test_a_database_that_starts_may_say_that_it_takes_no_connection_yet(
+    consoles, console, instance
+):
+    instance.spec.datastore = "postgresql"
+    said = ("is starting up", "is not yet accepting connections")
+    console += [POSTGRESQL.replace("no space left", f"the database system {it}") for it in said]
+    assert consoles(*guest_health.expected(EXPECTED)).errors(instance) == []
+
+
 def test_what_is_expected_has_a_reason():
     for each in guest_health.expected(EXPECTED):
         assert each.why

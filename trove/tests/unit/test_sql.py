@@ -212,6 +212,9 @@ class TestPostgreSQL:
             psycopg.OperationalError(
                 "connection failed: FATAL:  the database system is starting up"
             ),
+            psycopg.OperationalError(
+                "connection failed: FATAL:  the database system is not yet accepting connections"
+            ),
             psycopg.OperationalError("connection failed: FATAL:  sorry, too many clients already"),
             psycopg.OperationalError("server closed the connection unexpectedly"),
             psycopg.errors.ConnectionTimeout("connection timeout expired"),
