@@ -24,6 +24,7 @@ from trove.tests.harness.waiting import State, WaitTimeoutError, wait_for
 
 COMPLETED = ("COMPLETED", "RESTORED")  # the latter of one that was made elsewhere
 FAILING = ("FAILED", "DELETE_FAILED")
+IN_CINDER = "cinder://"  # begins the location of a volume backup; an object's is an HTTP address
 LOOK_INTERVAL = 0.5  # seconds; a small backup takes two
 
 
@@ -131,7 +132,7 @@ class Backup:
     @property
     def container(self) -> str:
         """Name of the Swift container that its data is in; none of a volume backup."""
-        return "" if self.location.startswith("cinder:") else self.location.split("/")[-2]
+        return "" if self.location.startswith(IN_CINDER) else self.location.split("/")[-2]
 
     def objects(self) -> list[str]:
         """Return the names of its objects in Swift; none once its data is gone."""
@@ -142,12 +143,15 @@ class Backup:
         return []
 
     def snapshots(self, admin: Cloud) -> list[str]:
-        """Return the ids of its snapshots in Cinder; none once its data is gone.
+        """Return the ids of its snapshots in Cinder; none if its data is gone, or in Swift.
 
         Args:
             admin: who sees them: Trove may keep volumes in a project of its own.
         """
-        id = self.location.removeprefix("cinder://")
+        if not self.location.startswith(IN_CINDER):
+            # Such a cloud may have no Cinder to ask.
+            return []
+        id = self.location.removeprefix(IN_CINDER)
         listed = admin.block_storage.snapshots(details=False, all_projects=True)
         return [each.id for each in listed if each.id == id]
 

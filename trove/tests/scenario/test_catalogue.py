@@ -114,7 +114,9 @@ def test_the_version_may_have_the_flavor(cloud, datastore_version, guest_flavor)
     assert guest_flavor in [flavor.str_id for flavor in offered]
 
 
-def test_the_version_may_have_the_volume_types_of_the_cloud(cloud, datastore_version):
+def test_the_version_may_have_the_volume_types_of_the_cloud(
+    volume_service, cloud, datastore_version
+):
     offered = cloud.trove.volume_types.list_datastore_version_associated_volume_types(
         datastore_version.datastore, datastore_version.id
     )

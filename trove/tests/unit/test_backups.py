@@ -147,6 +147,13 @@ def test_a_snapshot_has_no_objects(cloud, factory):
     assert backup.snapshots(cloud) == ["7"]
 
 
+def test_cinder_is_not_asked_for_what_is_in_swift(cloud, factory):
+    backup = factory.request(INSTANCE, locationRef="http://swift/v1/AUTH_1/box/object")
+    del cloud.block_storage
+
+    backup.wait_until_erased(cloud)
+
+
 def test_a_container_goes_after_the_backups_in_it(cloud, factory):
     with factory.borrowed():
         container = factory.container()
