@@ -91,10 +91,12 @@ def test_a_restored_instance_can_be_written_to(restored):
     user, database = restored.instance.login, restored.instance.database
 
     restored.instance.sql(user, "CREATE TABLE notes (line VARCHAR(20))", database=database)
-    restored.instance.sql(user, "INSERT INTO notes VALUES (%s)", "later", database=database)
+    try:
+        restored.instance.sql(user, "INSERT INTO notes VALUES (%s)", "later", database=database)
 
-    assert restored.instance.sql(user, "SELECT line FROM notes", database=database) == "later"
-    restored.instance.sql(user, "DROP TABLE notes", database=database)
+        assert restored.instance.sql(user, "SELECT line FROM notes", database=database) == "later"
+    finally:
+        restored.instance.sql(user, "DROP TABLE notes", database=database)
 
 
 # Where it is listed

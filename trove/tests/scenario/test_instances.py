@@ -30,10 +30,12 @@ def test_the_user_asked_for_works_in_the_database_over_the_network(shared_instan
     user, database = shared_instance.login, shared_instance.database
 
     shared_instance.sql(user, "CREATE TABLE birds (name VARCHAR(20))", database=database)
-    shared_instance.sql(user, "INSERT INTO birds VALUES (%s)", "wren", database=database)
+    try:
+        shared_instance.sql(user, "INSERT INTO birds VALUES (%s)", "wren", database=database)
 
-    assert shared_instance.sql(user, "SELECT name FROM birds", database=database) == "wren"
-    shared_instance.sql(user, "DROP TABLE birds", database=database)
+        assert shared_instance.sql(user, "SELECT name FROM birds", database=database) == "wren"
+    finally:
+        shared_instance.sql(user, "DROP TABLE birds", database=database)
 
 
 def test_an_instance_is_shown_as_it_was_asked_for(shared_instance):

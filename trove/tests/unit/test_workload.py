@@ -30,6 +30,8 @@ class Database:
         yield self
 
     def run(self, statement, *values):
+        if statement == "DROP TABLE IF EXISTS workload":
+            self.table.clear()
         if not statement.startswith("INSERT"):
             return
         if self.break_next:
@@ -113,6 +115,11 @@ def test_writers_go_on_after_a_broken_connection(workload, database):
         assert database.written.wait(10)
     assert len(workload.acknowledged()) >= 5
     workload.verify()
+
+
+def test_what_an_earlier_test_has_left_is_no_row_of_this_ones(database):
+    Workload(database).write(3)
+    Workload(database).verify(exactly=frozenset())
 
 
 def test_a_table_that_can_not_be_dropped_hides_no_failure(workload, caplog):
