@@ -1,5 +1,6 @@
 """The network that instances are attached to."""
 
+import secrets
 from ipaddress import ip_address
 
 from trove.tests.common.errors import ScenarioError
@@ -37,6 +38,8 @@ def choose(cloud: Cloud, wanted: str | None = None) -> str:
 def free_address(cloud: Cloud, network: str) -> dict[str, str]:
     """Return a subnet of a network and an address in it that nobody has, as Trove takes them.
 
+    It may be any: whoever else looks for one meanwhile must not find the same.
+
     Args:
         cloud: the user's.
         network: its id.
@@ -52,9 +55,11 @@ def free_address(cloud: Cloud, network: str) -> dict[str, str]:
     for subnet in cloud.network.subnets(network_id=network, ip_version=4):
         for pool in subnet.allocation_pools:
             first, last = (int(ip_address(pool[end])) for end in ("start", "end"))
-            # From the end: Neutron gives out addresses from anywhere, but these last.
-            for number in range(last, first - 1, -1):
-                if (address := str(ip_address(number))) not in taken:
+            size = last - first + 1
+            start = secrets.randbelow(size)
+            for step in range(size):
+                address = str(ip_address(first + (start + step) % size))
+                if address not in taken:
                     return {"subnet_id": subnet.id, "ip_address": address}
     raise ScenarioError(f"Network {network} of cloud {cloud.name!r} has no free IPv4 address.")
 

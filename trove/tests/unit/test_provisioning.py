@@ -432,6 +432,34 @@ def test_no_single_network_to_choose(routed):
         networks.choose(network_cloud(*routed))
 
 
+def crowded_cloud(*taken):
+    """Return a cloud whose network has the addresses .10 to .12, some of them taken."""
+    ports = [SimpleNamespace(fixed_ips=[{"ip_address": f"192.0.2.{each}"}]) for each in taken]
+    pools = [{"start": "192.0.2.10", "end": "192.0.2.12"}]
+    subnets = [SimpleNamespace(id="subnet", allocation_pools=pools)]
+    service = SimpleNamespace(ports=lambda **_: ports, subnets=lambda **_: subnets)
+    return SimpleNamespace(name="theirs", network=service)
+
+
+def test_any_address_that_nobody_has_may_be_the_free_one():
+    found = {networks.free_address(crowded_cloud(11), "net")["ip_address"] for _ in range(100)}
+    assert found == {"192.0.2.10", "192.0.2.12"}
+
+
+@pytest.mark.parametrize("free", [10, 11, 12])
+def test_the_last_free_address_is_found(free):
+    taken = {10, 11, 12} - {free}
+    assert networks.free_address(crowded_cloud(*taken), "net") == {
+        "subnet_id": "subnet",
+        "ip_address": f"192.0.2.{free}",
+    }
+
+
+def test_a_network_without_a_free_address():
+    with pytest.raises(ScenarioError, match="^Network net of cloud 'theirs' has no free IPv4"):
+        networks.free_address(crowded_cloud(10, 11, 12), "net")
+
+
 def test_an_unknown_network():
     with pytest.raises(ScenarioError, match="has no network 'x'; known are: blue, red"):
         networks.choose(network_cloud(), "x")
