@@ -2,6 +2,7 @@ import contextlib
 from types import SimpleNamespace
 
 import pytest
+from filelock import Timeout
 from troveclient import exceptions as trove_errors
 
 from trove.tests.common.errors import ScenarioError
@@ -101,6 +102,16 @@ def test_a_refusal_is_one_sentence_and_nothing_to_clean_up(cloud, factory, ask):
     with pytest.raises(ScenarioError, match="^Trove refuses to create instance .*Quota exceeded"):
         ask(factory)
     assert factory.run.journal.open_entries() == []
+
+
+def test_whose_turn_it_is_waits_for_nobody_and_lets_nobody_else_ask(factory):
+    with factory.in_turn() as mine:
+        made = mine.request("db")
+        with pytest.raises(Timeout):
+            factory.run.alone("create").acquire(timeout=0)
+
+    assert factory.handled == [made]
+    factory.request("another")
 
 
 @pytest.mark.parametrize(
