@@ -152,21 +152,6 @@ def test_a_source_can_be_neither_promoted_nor_detached(group):
         instances.update(group.source.id, detach_replica_source=True)
 
 
-@pytest.mark.parametrize("also", ["users", "databases", "flavor_id", "locality"])
-def test_what_a_replica_takes_from_its_source_can_not_be_asked_for(group, also):
-    asked = {
-        "users": [{"name": "reader", "password": "irrelevant", "databases": []}],
-        "databases": [{"name": "library"}],
-        "flavor_id": group.source.spec.flavor,
-        "locality": "affinity",
-    }[also]
-
-    with pytest.raises(BadRequest):
-        group.source.cloud.trove.instances.create(
-            "refused", replica_of=group.source.id, **{also: asked}
-        )
-
-
 def test_nothing_is_lost_when_a_replica_is_promoted(group, workload):
     workload.write(20)
 
