@@ -153,7 +153,8 @@ class InstanceFactory:
 
         Args:
             what: part of the instance's name.
-            more: further arguments of python-troveclient's create call.
+            more: further arguments of python-troveclient's create call; a name is asked for
+                in the place of the run's own.
 
         Raises:
             ScenarioError: Trove refuses.
@@ -216,7 +217,7 @@ class InstanceFactory:
             _refusal_told(name),
             self.run.journal.refusable(entry),
         ):
-            made = self.cloud.trove.instances.create(name, **request)
+            made = self.cloud.trove.instances.create(**{"name": name} | request)
         return Instance(self, self.run.journal.created(entry, made.id), login, database)
 
     def restore(self, dumped: dict[str, Any]) -> "Instance":

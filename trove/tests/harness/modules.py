@@ -60,6 +60,7 @@ class Modules:
         self,
         contents: str = ping("hello"),
         *,
+        name: str | None = None,
         type: str = PING,
         by: Cloud | None = None,
         **options: Any,
@@ -68,6 +69,7 @@ class Modules:
 
         Args:
             contents: of the file.
+            name: if it isn't to be a new one.
             type: name of the driver.
             by: who makes it, if it isn't the usual owner.
             options: further arguments of python-troveclient's create call.
@@ -78,7 +80,7 @@ class Modules:
         cloud = by or self._cloud
         entry = self._run.journal.creating("module", self._run.name("module"))
         with self._run.journal.refusable(entry):
-            module = cloud.trove.modules.create(entry.name, type, contents, **options)
+            module = cloud.trove.modules.create(name or entry.name, type, contents, **options)
         self._made[module.id] = module, self._run.journal.created(entry, module.id), cloud
         return module
 

@@ -86,11 +86,10 @@ def test_a_deleted_module_is_gone(modules, cloud):
 
 def test_a_module_that_makes_no_sense_is_refused(modules, cloud, datastore, datastore_version):
     module = modules.create(datastore=datastore.name)
-    create = cloud.trove.modules.create
     version = datastore_version.name
 
     with pytest.raises(BadRequest, match=f"^A module with the name '{module.name}' already exists"):
-        create(module.name, module.type, ping("again"), datastore=datastore.name)
+        modules.create(ping("again"), name=module.name, datastore=datastore.name)
     with pytest.raises(NotFound, match="^Module type 'no-such-type' was not found"):
         modules.create(type="no-such-type")
     with pytest.raises(NotFound, match="^Datastore 'no-such-datastore' cannot be found"):

@@ -16,14 +16,6 @@ def _alone(run):
         yield
 
 
-@pytest.fixture
-def neighbours_request(neighbour, instance_spec):
-    """A request for an instance, without a network: those there are belong to others."""
-    request = instance_spec.request()
-    del request["nics"]
-    return request
-
-
 def test_a_new_project_has_nothing_and_the_limits_that_all_have(neighbour, admin_cloud, target):
     assert set(quotas.in_use(neighbour, neighbour.project_id).values()) == {0}
     assert quotas.limits(neighbour, neighbour.project_id) == quotas.limits(
@@ -43,19 +35,16 @@ def test_a_limit_can_be_changed(neighbour, admin_cloud, target):
 
 
 @pytest.mark.parametrize("resource", ["instances", "ram", "volumes"])
-def test_more_than_the_quota_is_refused(
-    neighbour, admin_cloud, neighbours_request, resource, instance_spec
-):
+def test_more_than_the_quota_is_refused(neighbour, admin_cloud, refusal, resource, instance_spec):
     if resource == "volumes":
         need_volumes(instance_spec)
 
-    with (
-        quotas.limited(admin_cloud, neighbour.project_id, **{resource: 0}),
-        pytest.raises(RequestEntityTooLarge) as refusal,
-    ):
-        neighbour.trove.instances.create("refused", **neighbours_request)
+    with quotas.limited(admin_cloud, neighbour.project_id, **{resource: 0}):
+        # Without a network: those there are belong to others.
+        answer = refusal(by=neighbour, nics=None)
 
-    assert refusal.value.message == f"Quota exceeded for resources: ['{resource}']."
+    assert type(answer) is RequestEntityTooLarge
+    assert answer.message == f"Quota exceeded for resources: ['{resource}']."
     assert set(quotas.in_use(neighbour, neighbour.project_id).values()) == {0}
 
 

@@ -355,6 +355,26 @@ def test_a_fresh_instance_goes_with_its_test(project):
     project.run("-m", "mysql").assert_outcomes(passed=2)
 
 
+def test_what_is_not_refused_goes_with_its_test_whoever_asks(project):
+    project.pytester.makepyfile(
+        """
+        import pytest
+        from troveclient.exceptions import NotFound
+
+        def test_taken(refusal, admin_cloud):
+            with pytest.raises(pytest.fail.Exception, match="Trove takes the request"):
+                refusal(by=admin_cloud)
+            assert admin_cloud.trove.instances.list() == []
+
+        def test_refused(refusal, admin_cloud):
+            def refuse(**_): raise NotFound("no")
+            admin_cloud.trove.instances.create = refuse
+            assert isinstance(refusal(by=admin_cloud), NotFound)
+        """
+    )
+    project.run("-m", "mysql").assert_outcomes(passed=2)
+
+
 def test_what_a_dead_run_left_on_this_cloud_is_deleted_first(project):
     left = project.cloud.put("instance", name=f"{PREFIX}dead-db", status="ACTIVE")
     elsewhere = project.cloud.put("instance", name=f"{PREFIX}elsewhere-db", status="ACTIVE")

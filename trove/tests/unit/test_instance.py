@@ -104,6 +104,14 @@ def test_a_refusal_is_one_sentence_and_nothing_to_clean_up(cloud, factory, ask):
     assert factory.run.journal.open_entries() == []
 
 
+def test_a_name_that_is_asked_for_is_the_one_that_trove_hears(cloud, factory):
+    made = factory.request("db", name="---")
+
+    assert cloud.trove.instances.get(made.id).name == "---"
+    (entry,) = factory.run.journal.open_entries()
+    assert (entry.name, entry.id) == (made.name, made.id)
+
+
 def test_whose_turn_it_is_waits_for_nobody_and_lets_nobody_else_ask(factory):
     with factory.in_turn() as mine:
         made = mine.request("db")

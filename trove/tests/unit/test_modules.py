@@ -87,6 +87,15 @@ def test_it_is_in_the_journal_before_trove_hears_of_it(modules, cloud, run):
     assert [entry.kind for entry in run.journal.open_entries()] == ["module"]
 
 
+def test_one_of_a_name_that_another_has_is_still_told_from_it(modules, cloud, run):
+    with modules:
+        first = modules.create()
+        second = modules.create(name=first.name)
+        assert second.name == first.name
+        assert len(run.journal.open_entries()) == 2
+    assert cloud.store.all("module") == run.journal.open_entries() == []
+
+
 def test_what_is_refused_leaves_nothing(modules, cloud, run):
     def refuse(*_args):
         raise trove_errors.Forbidden("no")
