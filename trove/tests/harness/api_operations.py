@@ -325,8 +325,8 @@ def _is_name(step: str) -> bool:
 
 
 def _found(document: Any, steps: Sequence[str]) -> Iterator[Any]:
-    """Yield what stands at a place of a document; of a list every item counts."""
-    if isinstance(document, list):
+    """Yield what stands at a place of a document; of a list its items, of an empty one the list."""
+    if isinstance(document, list) and document:
         for item in document:
             yield from _found(item, steps)
     elif not steps:

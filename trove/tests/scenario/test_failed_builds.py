@@ -76,6 +76,7 @@ def test_the_administrator_sees_where_it_failed_and_remembers(hopeless, admin_cl
     listing = admin_cloud.trove.mgmt_instances.list
     (failed,) = [each for each in every(listing) if each.id == instance.id]
     assert "Traceback" in failed.fault["details"]
+    assert FAULTS["availability zone"] in instance.show()["fault"]["message"]
 
     instance.delete()
     (deleted,) = [each for each in every(partial(listing, deleted=True)) if each.id == instance.id]

@@ -128,6 +128,13 @@ def test_an_action_is_told_by_its_key(listed):
     assert names(listed, "POST", path) == set()
 
 
+def test_a_key_with_an_empty_list_is_there(listed):
+    assert names(listed, "POST", "/4242/clusters/c1", body={"grow": []}, status=404) == {
+        "refuse to add instances to a cluster"
+    }
+    assert names(listed, "POST", f"{INSTANCE}/users", body=[]) == set()
+
+
 def test_the_more_specific_operation_counts_alone(listed):
     assert names(listed, "PUT", INSTANCE, body={"instance": {"configuration": "c"}}) == {
         "attach a configuration group"
