@@ -476,6 +476,8 @@ class Instance:
     def upgrade(self, version: str, *, deprecated: bool = False) -> None:
         """Run the database in another version, and wait until it is healthy again.
 
+        A borrower's goes back to its own in the end.
+
         Args:
             version: name or id of the datastore version.
             deprecated: ask in the way that the API had first.
@@ -487,7 +489,13 @@ class Instance:
             self.cloud.trove.client.put(
                 f"/instances/{self.id}", body={"instance": {"datastore_version": version}}
             )
+        self.undo_later("version", self.name, self._go_back)
         self.wait_until_settled(self.timeouts.restart)
+
+    def _go_back(self) -> None:
+        """Run the database in the version that it was asked for in, if it runs in another."""
+        if self.show()["datastore"]["version"] != self.spec.version:
+            self.upgrade(self.spec.version)
 
     def rename(self, name: str) -> None:
         """Give the instance another name, in Trove."""

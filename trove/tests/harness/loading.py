@@ -23,7 +23,7 @@ from trove.tests.harness.clients import Cloud
 from trove.tests.harness.images import GuestImage
 from trove.tests.harness.journal import KEPT, PREFIX, REFUSED, Entry, Journal
 from trove.tests.harness.paging import every
-from trove.tests.harness.run import Run
+from trove.tests.harness.run import Run, run_of
 from trove.tests.harness.timeouts import Timeouts
 from trove.tests.harness.waiting import State, wait_for
 
@@ -127,7 +127,8 @@ def find_version(admin: Cloud, datastore: str, name: str) -> LoadedVersion:
     Args:
         admin: the cloud.
         datastore: name of its datastore.
-        name: its name, or the database's version if only one has that.
+        name: its name, or the database's version if only one has that; those that tests have
+            for a moment don't count.
 
     Raises:
         ScenarioError: there is no such one, or more than one; the text lists what there is.
@@ -138,7 +139,7 @@ def find_version(admin: Cloud, datastore: str, name: str) -> LoadedVersion:
         if each.datastore_name == datastore
     ]
     found = [each for each in versions if each.name == name] or [
-        each for each in versions if each.version == name
+        each for each in versions if each.version == name and not run_of(each.name)
     ]
     if len(found) != 1:
         listed = ", ".join(sorted(each.name for each in found or versions)) or "none"
@@ -189,19 +190,51 @@ def spare(
     """
     name = run.name("spare")
     datastore = run.journal.creating("datastore", name)
-    version = run.journal.creating("datastore_version", name, image=image_id)
+    try:
+        with _for_now(admin, target, (name, name), image_id, run, timeouts) as version:
+            yield version
+    finally:
+        sweeper.remove(datastore, admin, admin, timeouts)
+        run.journal.closed(datastore)
+
+
+@contextmanager
+def twin(
+    admin: Cloud, target: Target, image_id: str, run: Run, timeouts: Timeouts
+) -> Iterator[LoadedVersion]:
+    """Have Trove offer a target once more, as another version of its datastore; at the end it goes.
+
+    By then no instance may be of it. For arguments see ``spare``.
+    """
+    name = run.name("twin")
+    asked = (target.datastore.name, name)
+    with _for_now(admin, target, asked, image_id, run, timeouts) as version:
+        yield version
+
+
+@contextmanager
+def _for_now(
+    admin: Cloud,
+    target: Target,
+    asked: tuple[str, str],
+    image_id: str,
+    run: Run,
+    timeouts: Timeouts,
+) -> Iterator[LoadedVersion]:
+    """Have Trove offer a target as the version of a datastore, both by name, until the end."""
+    datastore, name = asked
+    entry = run.journal.creating("datastore_version", name, image=image_id)
     try:
         admin.trove.mgmt_ds_versions.create(
-            name, name, target.datastore.manager, image_id, version=target.version.name
+            name, datastore, target.datastore.manager, image_id, version=target.version.name
         )
-        found = find_version(admin, name, name)
+        found = find_version(admin, datastore, name)
         # By its id it is found again under any name.
-        version = run.journal.created(version, found.id)
+        entry = run.journal.created(entry, found.id)
         yield found
     finally:
-        for entry in (version, datastore):
-            sweeper.remove(entry, admin, admin, timeouts)
-            run.journal.closed(entry)
+        sweeper.remove(entry, admin, admin, timeouts)
+        run.journal.closed(entry)
 
 
 @dataclass

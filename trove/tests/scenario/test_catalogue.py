@@ -46,8 +46,10 @@ def test_the_datastore_is_shown_by_name_and_by_id(cloud, datastore_version):
     by_name = cloud.trove.datastores.get(datastore_version.datastore)
     by_id = cloud.trove.datastores.get(by_name.id)
 
-    assert by_name.to_dict() == by_id.to_dict()
-    assert by_name.name == datastore_version.datastore
+    for shown in (by_name, by_id):
+        assert (shown.id, shown.name) == (by_name.id, datastore_version.datastore)
+        # Another test may have one more for a moment.
+        assert datastore_version.id in [version["id"] for version in shown.versions]
 
 
 def test_the_version_is_listed_with_its_datastore(cloud, datastore_version):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from ipaddress import ip_address, ip_network
 from uuid import uuid4
 
 import pytest
@@ -97,6 +98,9 @@ def test_an_instance_still_being_built_is_deleted_by_force(
     found = traces(instance)
     with pytest.raises(UnprocessableEntity, match="is not ready"):
         instance.cloud.trove.instances.delete(instance.id)
+    assert instance.show()["locality"] == "anti-affinity"
+    (address,) = instance.addresses("private")
+    assert ip_address(address) in ip_network(cloud.network.get_subnet(subnet).cidr)
 
     # python-troveclient leaves out what for.
     why = {"reset_status": {"force_delete": True}}

@@ -88,13 +88,14 @@ def test_an_instance_begins_as_it_was_asked_for_and_leaves_nothing_behind(
     module = modules.create()
     public = bool(list(cloud.network.networks(is_router_external=True)))
     server = admin_cloud.compute.get_server(shared_instance.server_id(admin_cloud))
+    region = cloud.connection.config.get_region_name()
 
     instance = instance_factory.request(
         "furnished",
         configuration=group,
         locality="affinity",
         availability_zone=server.availability_zone,
-        region_name=cloud.connection.config.get_region_name(),
+        region_name=region,
         nics=[{"net-id": spec.network, **nic}],
         access={"is_public": public, "allowed_cidrs": ["0.0.0.0/0"]},
         modules=[module.id],
@@ -106,6 +107,9 @@ def test_an_instance_begins_as_it_was_asked_for_and_leaves_nothing_behind(
     shown = instance.show()
     assert shown["configuration"]["id"] == group
     assert shown["locality"] == "affinity"
+    assert region in (None, shown["region"])
+    its_server = admin_cloud.compute.get_server(instance.server_id(admin_cloud))
+    assert its_server.availability_zone == server.availability_zone
     assert instance.addresses("private") == [nic["ip_address"]]
     assert bool(instance.addresses("public")) == public
     assert instance.id in modules.instances(module)

@@ -10,15 +10,17 @@ from trove.tests.harness.workload import Workload
 pytestmark = pytest.mark.upgrades
 
 
-@pytest.mark.parametrize("deprecated", [False, True], ids=["put", "patch"])
-def test_nothing_is_lost_over_an_upgrade(spare_instance, deprecated):
-    with Workload(spare_instance) as workload:
-        with workload.writing():
-            spare_instance.upgrade(spare_instance.spec.version, deprecated=deprecated)
-        workload.write(5)
+def test_nothing_is_lost_over_an_upgrade(twin_version, spare_instance):
+    there_and_back = ((twin_version.name, False), (spare_instance.spec.version, True))
 
-        assert spare_instance.show()["datastore"]["version"] == spare_instance.spec.version
-        workload.verify()
+    with Workload(spare_instance) as workload:
+        for version, deprecated in there_and_back:
+            with workload.writing():
+                spare_instance.upgrade(version, deprecated=deprecated)
+            workload.write(5)
+
+            assert spare_instance.show()["datastore"]["version"] == version
+            workload.verify()
 
 
 def test_an_upgrade_to_an_unknown_version_is_refused(shared_instance):

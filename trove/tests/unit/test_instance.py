@@ -144,6 +144,24 @@ def test_what_a_trove_that_fails_has_made_is_found_again(cloud, factory, error, 
     assert factory.run.journal.open_entries() == []
 
 
+def test_who_borrows_an_instance_gives_it_back_in_its_own_version(cloud, instance, monkeypatch):
+    ran = ["9.7"]
+    monkeypatch.setattr(instance, "show", lambda: {"datastore": {"version": ran[-1]}})
+    monkeypatch.setattr(instance, "wait_until_settled", lambda _timeout: None)
+    cloud.trove.client = SimpleNamespace(
+        put=lambda _path, body: ran.append(body["instance"]["datastore_version"])
+    )
+
+    with instance.borrowed():
+        instance.upgrade("twin")
+    assert ran == ["9.7", "twin", "9.7"]
+
+    with instance.borrowed():
+        instance.upgrade("twin")
+        instance.upgrade("9.7")
+    assert ran[3:] == ["twin", "9.7"]
+
+
 def test_another_process_gets_the_same_instance(factory, instance):
     again = factory.restore(instance.dump())
     assert (again.id, again.name, again.login) == (instance.id, instance.name, instance.login)

@@ -329,6 +329,23 @@ def test_a_spare_version_is_the_only_one_of_its_datastore(trove, target):
     assert run.journal.open_entries() == []
 
 
+def test_a_twin_is_one_more_version_of_its_datastore(trove, target):
+    run = Run.new()
+    facts = {"datastore_name": target.datastore.name, "version": target.version.name}
+    trove.store.put("datastore_version", name="own", image="image", **facts)
+
+    with loading.twin(trove, target, "image", run, TIMEOUTS) as twin:
+        assert twin.datastore == target.datastore.name
+        assert len(trove.trove.mgmt_ds_versions.list()) == 2
+        # Who names the database's version means the other one.
+        found = loading.find_version(trove, target.datastore.name, target.version.name)
+        assert found.name == "own"
+
+    (left,) = trove.store.all("datastore_version")
+    assert left.name == "own"
+    assert run.journal.open_entries() == []
+
+
 def test_a_spare_version_may_be_renamed_or_deleted_before_its_end(trove, target):
     run = Run.new()
 
