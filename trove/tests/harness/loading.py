@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from keystoneauth1 import exceptions as keystone_errors
 from troveclient import exceptions as trove_errors
 from troveclient.v1.management import MgmtConfigurationParameters
 
@@ -32,6 +33,10 @@ log = logging.getLogger(__name__)
 KEY_PROPERTY = "trove_image_key"
 # Usable by id in every project, Trove's own among them, and in nobody's list.
 VISIBILITY = "community"
+_MORE_ROOM = (
+    "raise the project's image_size_total limit in keystone (of a devstack: "
+    "GLANCE_LIMIT_IMAGE_SIZE_TOTAL) or Glance's user_storage_quota, or delete old images"
+)
 
 
 @dataclass(frozen=True)
@@ -294,13 +299,17 @@ class _Sender:
     def _send(self, id: str, name: str, file: Path) -> None:
         headers = {"Content-Type": "application/octet-stream"}
         with progress.reading(f"upload {file.name}", file) as data:
-            sent = self.admin.image.put(f"/images/{id}/file", data=data, headers=headers)
+            try:
+                sent = self.admin.image.put(f"/images/{id}/file", data=data, headers=headers)
+            except keystone_errors.ConnectionError:
+                # It answers before it has read everything, and who still sends can't hear it.
+                raise ScenarioError(
+                    f"Glance broke off the upload of image {name} ({_mib(file)}), as it does "
+                    f"where there is no room: {_MORE_ROOM}; else Glance's log tells why."
+                ) from None
             if sent.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 raise ScenarioError(
-                    f"Glance has no room for image {name} ({file.stat().st_size >> 20} MiB): raise "
-                    "the project's image_size_total limit in keystone (of a devstack: "
-                    "GLANCE_LIMIT_IMAGE_SIZE_TOTAL) or Glance's user_storage_quota, or delete "
-                    "old images."
+                    f"Glance has no room for image {name} ({_mib(file)}): {_MORE_ROOM}."
                 )
             _check(sent, name)
             self._wait_active(id, name)
@@ -312,6 +321,10 @@ class _Sender:
 
         failing = ("killed", "deleted", "pending_delete", "deactivated")
         wait_for(look, f"image {name} is active", self.timeouts.upload, failing=failing)
+
+
+def _mib(file: Path) -> str:
+    return f"{file.stat().st_size >> 20} MiB"
 
 
 def _check(response: Any, name: str) -> None:

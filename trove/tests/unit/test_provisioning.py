@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import requests
+from keystoneauth1 import exceptions as keystone_errors
 from openstack import exceptions as sdk_errors
 from troveclient import exceptions as trove_errors
 
@@ -36,6 +37,7 @@ class Glance:
     def __init__(self):
         self.stored = {}
         self.refusal = None
+        self.breaks_off = False
         self.takes_none = None
         self.refuses_deletion = False
 
@@ -61,6 +63,8 @@ class Glance:
         return SimpleNamespace(status_code=201, json=lambda: {"id": id})
 
     def put(self, url, data, headers):
+        if self.breaks_off:
+            raise keystone_errors.SSLError("EOF occurred in violation of protocol")
         if self.refusal:
             status, text = self.refusal
             return SimpleNamespace(status_code=status, text=text)
@@ -271,6 +275,15 @@ def test_a_full_glance_is_told_with_what_to_do(cloud, target, journal, tmp_path)
     no_room = r"^Glance has no room for image .*image_size_total.*GLANCE_LIMIT_IMAGE_SIZE_TOTAL"
     with pytest.raises(ScenarioError, match=no_room):
         load(cloud, target, journal, guest_image(tmp_path))
+
+
+def test_a_full_glance_that_breaks_off_is_told_with_the_same(cloud, target, journal, tmp_path):
+    cloud.image.breaks_off = True
+    broken = r"^Glance broke off the upload of image .*GLANCE_LIMIT_IMAGE_SIZE_TOTAL"
+    with pytest.raises(ScenarioError, match=broken):
+        load(cloud, target, journal, guest_image(tmp_path))
+    assert journal.open_entries() == []
+    assert cloud.image.stored == {}
 
 
 def test_what_was_loaded_is_kept(cloud, target, journal, tmp_path):
