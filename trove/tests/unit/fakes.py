@@ -73,7 +73,10 @@ class Store:
     def put(self, kind: str, **attributes: Any) -> Resource:
         """Add a resource."""
         attributes.setdefault("id", str(uuid4()))
-        (self.folder / f"{kind}-{attributes['id']}").write_text(json.dumps(attributes))
+        # Other processes read all of a kind at any moment: a file appears whole.
+        part = self.folder / f".{uuid4()}"
+        part.write_text(json.dumps(attributes))
+        part.replace(self.folder / f"{kind}-{attributes['id']}")
         return Resource(**attributes)
 
     def all(self, kind: str) -> list[Resource]:
