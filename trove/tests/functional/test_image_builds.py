@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from trove.tests.common import commands, paths
+from trove.tests.common import commands, content, matrix, paths
 from trove.tests.functional.observing import look, wait_until
+from trove.tests.harness import containers
 
 BUILDER = paths.INTEGRATION / "bin" / "trove-image-builder.bash"
 _WITHOUT_NETWORK = """
@@ -95,3 +96,18 @@ def test_where_nothing_is_and_no_mirror_answers_one_sentence_says_so(disks, monk
     assert said.splitlines()[-1].count("can't be used") == 1, said
     assert "Traceback" not in said
     assert not list((tmp_path / "empty").glob("images/**/*.making"))
+
+
+@pytest.mark.parametrize("datastore", ["mysql", "mariadb", "postgresql"])
+def test_the_same_packages_make_the_same_container_images(datastore, disks, monkeypatch):
+    version = matrix.load().select(datastore).version
+    usual = containers.ensure_container_images(version)
+    (disks.parent / "container-images").unlink()
+    for name, value in (("LANG", "tr_TR.UTF-8"), ("TZ", "Asia/Tokyo"), ("TMPDIR", "/nowhere")):
+        monkeypatch.setenv(name, value)
+
+    again = containers.ensure_container_images(version)
+
+    assert again.archive != usual.archive
+    assert again.digests == usual.digests
+    assert content.digest(again.archive) == content.digest(usual.archive)

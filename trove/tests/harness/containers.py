@@ -9,19 +9,20 @@ import tarfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from trove.tests.common import commands, content, paths, release
 from trove.tests.common.errors import ScenarioError
 from trove.tests.common.matrix import Container, Version
-from trove.tests.harness import backup_program, building, debian, store
+from trove.tests.harness import backup_program, building, debian, guest_agent, store
 from trove.tests.harness.store import Recipe
 
-_ARCHIVE, _DIGESTS = "images.tar", "digests.json"
+_ARCHIVE, _DIGESTS, _PREPARED = "images.tar", "digests.json", "prepared.tar"
 
 # Raised when the same recipes and packages make other images, by what is done here.
-_REVISION = "2"
+_REVISION = "3"
 
 # The same content makes the same image: no clock goes into it.
 _CREATED = "1970-01-01T00:00:00Z"
@@ -30,7 +31,6 @@ _CREATED = "1970-01-01T00:00:00Z"
 _LEFT_OUT = (
     "./dev/*",
     "./proc/*",
-    "./usr/lib/x86_64-linux-gnu/faketime",
     "./usr/lib/x86_64-linux-gnu/gconv/*",
     "./usr/share/doc/*",
     "./usr/share/info/*",
@@ -40,15 +40,28 @@ _LEFT_OUT = (
     "./var/cache/*",
 )
 
-# Without a network or anybody else's shared memory, with the same addresses in memory each
-# time, and with nothing of the caller's time zone, language or folders: what a recipe does
-# depends on its packages alone.
-_INITIALISE = """
+# Without a network or anybody else's shared memory, and with nothing of the caller's time
+# zone, language or folders: what a recipe does depends on its packages alone.
+_IN_ROOT = """
 mount --rbind /dev "$0/dev"
 mount -t tmpfs shm "$0/dev/shm"
 mount -t proc proc "$0/proc"
-exec env -i PATH="$PATH" unshare --net setarch --addr-no-randomize chroot "$0" /initialise
+exec env -i PATH="$PATH" unshare --net chroot "$@"
 """
+_PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """The data of a database that nobody has used yet, which spares a guest to make it.
+
+    Attributes:
+        archive: a tar file with it.
+        place: where the container of the database looks for that, in the guest, too.
+    """
+
+    archive: Path
+    place: str
 
 
 @dataclass(frozen=True)
@@ -58,10 +71,13 @@ class ContainerImages:
     Attributes:
         archive: one tar file with all of them, as ``docker save`` writes it.
         digests: name and tag of each to its ID, ``sha256:…``.
+        prepared: data that the database can start with; None where it makes its own, as
+            in the images of registries.
     """
 
     archive: Path
     digests: dict[str, str]
+    prepared: PreparedData | None
 
 
 @dataclass(frozen=True)
@@ -109,11 +125,18 @@ def ensure_container_images(version: Version) -> ContainerImages:
         ScenarioError: they can't be had here, or the suite has another version.
     """
     folder = store.ensure(recipe(version), lambda making: _make(version, making))
-    return ContainerImages(folder / _ARCHIVE, json.loads((folder / _DIGESTS).read_text()))
+    prepared = None
+    if version.database.recipe:
+        prepared = PreparedData(folder / _PREPARED, _facts(version.database)["prepared"])
+    return ContainerImages(folder / _ARCHIVE, json.loads((folder / _DIGESTS).read_text()), prepared)
 
 
 def _recipe_folder(container: Container) -> Path:
     return paths.CONTAINERS / container.recipe
+
+
+def _facts(container: Container) -> dict[str, Any]:
+    return yaml.safe_load((_recipe_folder(container) / "recipe.yaml").read_text())
 
 
 def _recipe_files(container: Container) -> list[Path]:
@@ -134,10 +157,13 @@ def _make(version: Version, folder: Path) -> None:
             image = _image_of_packages(version, container, root, made, unpacked)
             made = image.layers
             images.append(image)
+    if version.database.recipe:
+        # Last, and in no image: no two times is it the same.
+        _prepare(version, root, folder / _PREPARED)
     _pack(images, folder / _ARCHIVE)
     digests = {image.name: f"sha256:{image.digest}" for image in images}
     (folder / _DIGESTS).write_text(json.dumps(digests, indent=2) + "\n")
-    building.keep_only(folder, {_ARCHIVE, _DIGESTS})
+    building.keep_only(folder, {_ARCHIVE, _DIGESTS, _PREPARED})
 
 
 def _image_of_packages(
@@ -158,7 +184,7 @@ def _image_of_packages(
     """
     name = version.tagged(container)
     log = building.log_of(root.parent)
-    recipe = yaml.safe_load((_recipe_folder(container) / "recipe.yaml").read_text())
+    recipe = _facts(container)
     wanted = [*recipe["packages"], *container.packages]
     packages = debian.ensure_packages(container.suite, wanted, log=log)
     debian.unpack([file for file in packages if file not in unpacked], root, log=log)
@@ -172,10 +198,16 @@ def _image_of_packages(
         "architecture": "amd64",
         "os": "linux",
         "created": _CREATED,
-        "config": recipe["config"],
+        "config": recipe["config"] | {"Env": _environment(recipe)},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.stem}" for layer in layers]},
     }
     return _Image(name, json.dumps(config, sort_keys=True).encode(), layers)
+
+
+def _environment(recipe: dict[str, Any]) -> list[str]:
+    """Return the variables of an image, as ``NAME=value``."""
+    prepared = [f"PREPARED_DATA={recipe['prepared']}"] if "prepared" in recipe else []
+    return [*recipe["config"]["Env"], *prepared]
 
 
 def _add_backup_program(root: Path) -> None:
@@ -191,10 +223,7 @@ def _initialise(version: Version, container: Container, root: Path, log: Path) -
         if file.name not in ("initialise", "recipe.yaml"):
             shutil.copy(file, root / "usr/bin" / file.name)
     shutil.copy(_recipe_folder(container) / "initialise", root / "initialise")
-    argv = ["sh", "-eu", "-c", _INITIALISE, root]
-    environment = {"PATH": building.search_path()}
-    what = f"Finishing the content of {name}"
-    commands.run(building.isolated(argv), log=log, what=what, env=environment, timeout=300)
+    _run_in(root, [root, "env", _PATH, "/initialise"], log, f"Finishing the content of {name}")
     (root / "initialise").unlink()
     found = (root / "VERSION").read_text().strip()
     (root / "VERSION").unlink()
@@ -203,6 +232,30 @@ def _initialise(version: Version, container: Container, root: Path, log: Path) -
             f"Debian {container.suite} has {container.image} {found} now, "
             f"not {version.name}: change the suite or the version in integration/datastores.yaml."
         )
+
+
+def _prepare(version: Version, root: Path, archive: Path) -> None:
+    """Have the database, unpacked in ``root``, make the data that a new instance starts with."""
+    name, log = version.tagged(version.database), building.log_of(root.parent)
+    data, user = root / "prepared", guest_agent.USER_ID
+    data.mkdir()
+    os.chown(data, user, user)
+    environment = _environment(_facts(version.database))
+    program = ["env", "-i", *environment, "prepare", f"/{data.name}"]
+    argv = [f"--userspec={user}:{user}", root, *program]
+    _run_in(root, argv, log, f"Preparing data for {name}")
+    # Most of it is zeros: as holes, they need not be written on a first start. tar looks for
+    # them where a file has some already.
+    what, with_holes = f"Packing data for {name}", data.with_suffix(".sparse")
+    commands.run(["cp", "--archive", "--sparse=always", data, with_holes], log=log, what=what)
+    argv = ["tar", "--create", "--sparse", f"--file={archive}", f"--directory={with_holes}", "."]
+    commands.run(argv, log=log, what=what)
+
+
+def _run_in(root: Path, argv: Sequence[str | Path], log: Path, what: str) -> None:
+    """Run ``chroot`` with arguments, with the usual file systems in ``root``."""
+    argv = building.isolated(["sh", "-eu", "-c", _IN_ROOT, root, *argv])
+    commands.run(argv, log=log, what=what, env={"PATH": building.search_path()}, timeout=300)
 
 
 def _pack_layer(

@@ -51,10 +51,8 @@ def see_agent():
 
 def run_database():
     """Start the database's container and wait until docker calls it healthy."""
-    while not os.path.exists(DOCKER):  # noqa: PTH110
-        time.sleep(0.1)
+    wait_for_docker()
     name = TASK["container_name"]  # noqa: F821
-    # systemd listens for docker, so the first call returns when docker is there.
     with suppress(RuntimeError):
         # Of a boot that was broken off: guests that are containers may be started anew.
         docker("DELETE", f"/containers/{name}?force=1")
@@ -71,6 +69,20 @@ def run_database():
             raise RuntimeError("the container ended: " + (log.stdout + log.stderr).decode())
         time.sleep(0.5)
     tell(stage="container")
+
+
+def wait_for_docker():
+    """Wait until somebody listens where docker does.
+
+    That is systemd, so the first call returns when docker is there.
+    """
+    while True:
+        # First there is nothing, then a file that nobody listens at yet.
+        with suppress(FileNotFoundError, ConnectionRefusedError):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(DOCKER)
+            return
+        time.sleep(0.1)
 
 
 def docker(method, path, body=None):

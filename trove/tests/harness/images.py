@@ -63,7 +63,7 @@ class GuestImage:
 
 def recipe(target: Target, *, tuned: bool = True) -> Recipe:
     """Return what the disk of one cell of the matrix is made of."""
-    elements = _elements(tuned)
+    elements = _elements(target, tuned)
     inputs = {
         "guest layer": f"#{layers.guest_layer(target.distro, tuned=tuned).key}",
         "container images": f"#{containers.recipe(target.version).key}",
@@ -155,9 +155,14 @@ def recipes(target: Target, *, bootable: bool = False) -> list[Recipe]:
     ]
 
 
-def _elements(tuned: bool) -> list[str]:
+def _elements(target: Target, tuned: bool) -> list[str]:
     # diskimage-builder's own one takes kernel and ramdisk out of the image.
-    return ["baremetal", *_ELEMENTS, *(["trove-image-cleanup"] if tuned else [])]
+    elements = ["baremetal", *_ELEMENTS]
+    if tuned:
+        elements.append("trove-image-cleanup")
+        if target.version.database.recipe:
+            elements.append("trove-prepared-data")
+    return elements
 
 
 def _command_line(tuned: bool) -> str:
@@ -206,8 +211,11 @@ def _make(target: Target, folder: Path, *, tuned: bool) -> None:
         "DIB_TROVE_CONTAINER_IMAGE": str(images.archive),
         "DIB_TROVE_IMAGE_MANIFEST": str(manifest),
     }
+    if images.prepared:
+        environment["DIB_TROVE_PREPARED_DATA"] = str(images.prepared.archive)
+        environment["DIB_TROVE_PREPARED_DATA_PLACE"] = images.prepared.place
     log = building.log_of(folder)
-    elements = ["trove-layer-guest", *_elements(tuned)]
+    elements = ["trove-layer-guest", *_elements(target, tuned)]
     layers.create(built, elements, environment, log=log, disk=True)
     disks.compress(built / "image.raw", folder / "disk.qcow2", log)
     (built / "image.vmlinuz").rename(folder / "kernel")

@@ -30,6 +30,8 @@ _PROCESSORS = 2
 _RAM_MB = 1536
 _PROGRAMS = ("qemu-system-x86_64", "genisoimage", "setpriv")
 _SCRIPT = Path(__file__).with_name("guest_script.py")
+# What a kernel says before it does nothing more.
+_PANIC = b"Kernel panic - not syncing"
 _PROCESSOR = {"kvm": "host", "tcg": f"max,{qemu.EMULATED_WITHOUT}"}
 
 
@@ -226,6 +228,8 @@ class _Guest:
             state = look()
             if not state and self.process.poll() is not None:
                 return State("ended", False, f"QEMU ended with {self.process.returncode}")
+            if not state and _PANIC in self.console.read_bytes():
+                return State("failed", False, "its kernel panicked")
             return state
 
         left = self.begun + timeout - time.monotonic()

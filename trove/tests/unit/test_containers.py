@@ -12,7 +12,7 @@ import pytest
 
 from trove.tests.common import commands, matrix, paths, progress, release
 from trove.tests.common.errors import ScenarioError
-from trove.tests.harness import building, containers, debian
+from trove.tests.harness import building, containers, debian, guest_agent
 
 
 def version(datastore, name=None):
@@ -81,6 +81,10 @@ def test_every_recipe_of_the_matrix_is_there():
             if container.recipe:
                 names = {file.name for file in containers._recipe_files(container)}
                 assert {"recipe.yaml", "initialise"} <= names
+        if target.version.database.recipe:
+            assert {"entrypoint", "prepare"} <= {
+                file.name for file in containers._recipe_files(target.version.database)
+            }
 
 
 def test_a_shared_layer_is_packed_once(tmp_path):
@@ -175,6 +179,31 @@ def test_a_registry_out_of_reach_is_said_in_one_sentence(tmp_path, monkeypatch):
     assert f"docker://mysql@{store.database.digest}" in called[0]
 
 
+def test_data_are_prepared_where_the_container_looks_for_them():
+    facts = containers._facts(version("postgresql").database)
+    assert f"PREPARED_DATA={facts['prepared']}" in containers._environment(facts)
+    backup = containers._facts(version("postgresql").backup)
+    assert containers._environment(backup) == backup["config"]["Env"]
+
+
+@pytest.mark.parametrize("datastore", ["mysql", "mariadb", "postgresql"])
+def test_the_agent_shows_the_container_where_data_are_prepared(datastore):
+    target = matrix.load().select(datastore)
+    place = Path(containers._facts(target.version.database)["prepared"])
+    database = guest_agent.database(target)
+    assert database.mounts[str(place.parent)] == str(place.parent)
+    # An instance's own disk is mounted over its data.
+    assert not Path(database.data).is_relative_to(place.parent)
+
+
+def test_a_registry_s_image_makes_its_own_data(monkeypatch):
+    def make(_version, folder):
+        (folder / "digests.json").write_text("{}")
+
+    monkeypatch.setattr(containers, "_make", make)
+    assert containers.ensure_container_images(version("mysql", "8.4")).prepared is None
+
+
 def test_complete_images_are_reused(monkeypatch):
     def make(_version, folder):
         (folder / "images.tar").write_bytes(b"all")
@@ -183,6 +212,7 @@ def test_complete_images_are_reused(monkeypatch):
     monkeypatch.setattr(containers, "_make", make)
     made = containers.ensure_container_images(version("mysql"))
     assert made.digests == {"db:1": "sha256:1"}
+    assert made.prepared.archive.parent == made.archive.parent
     monkeypatch.setattr(containers, "_make", None)
     assert containers.ensure_container_images(version("mysql")) == made
 

@@ -168,7 +168,8 @@ def test_every_layer_has_the_elements_it_depends_on(distro):
     begun = with_dependencies(layers._distro_elements(distro, tuned=True))
     assert {"package-installs", "pkg-map"} <= begun.keys()
     guest = with_dependencies(["trove-layer-distro", *layers._GUEST])
-    disk = with_dependencies(["trove-layer-guest", *images._elements(tuned=True)])
+    target = matrix.load().select("mysql", distro=distro.name)
+    disk = with_dependencies(["trove-layer-guest", *images._elements(target, tuned=True)])
     assert not {layers._CLOUD_INIT, "package-installs"} & (guest.keys() | disk.keys())
     # It enables services that not every distribution has.
     assert "cloud-init" not in begun.keys() | guest.keys() | disk.keys()

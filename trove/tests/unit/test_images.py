@@ -112,6 +112,17 @@ class TestKeys:
     def test_of_an_untuned_guest_are_others(self, target):
         assert images.recipe(target).key != images.recipe(target, tuned=False).key
 
+    def test_tell_of_prepared_data_where_the_database_would_not_make_them(self):
+        files = "trove-prepared-data/post-root.d/70-prepared-data"
+        for version, tuned, laid in (
+            ("9.7", True, True),
+            ("9.7", False, False),
+            ("8.4", True, False),
+        ):
+            target = matrix.load().select("mysql", version)
+            inputs = images.recipe(target, tuned=tuned).inputs
+            assert any(name.endswith(files) for name in inputs) == laid
+
 
 class TestMadeOnce:
     def test_is_made_once(self, tmp_path):

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import socket
 import subprocess
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -60,7 +61,7 @@ class TestCommand:
 
     def test_what_is_slow_to_emulate_is_not_there(self, image):
         argv = self.argv(image)
-        assert argv[argv.index("-cpu") + 1] == "max,-la57,-erms,-smap"
+        assert argv[argv.index("-cpu") + 1] == "max,-la57,-erms,-fsrm,-smap"
 
     def test_kvm_has_this_machines_processor(self, image):
         argv = self.argv(image, "kvm")
@@ -235,6 +236,11 @@ class TestVerify:
         with pytest.raises(ScenarioError, match="QEMU ended with 1"):
             boot("qemu: no such machine\n", returncode=1, timeout=60)
 
+    def test_a_kernel_that_panics_ends_the_wait(self, boot):
+        console = told(stage="cloud-init") + "Kernel panic - not syncing: Fatal exception\n"
+        with pytest.raises(ScenarioError, match="its kernel panicked"):
+            boot(console, timeout=60)
+
     def test_the_consoles_end_and_place_are_told(self, boot, tmp_path):
         with pytest.raises(ScenarioError) as told_of:
             boot("Kernel panic\n")
@@ -297,3 +303,17 @@ def test_docker_is_called_over_its_socket(script, tmp_path):
         names["DOCKER"] = str(tmp_path / "d.sock")
         with pytest.raises(RuntimeError, match="No such image"):
             names["docker"]("POST", "/containers/create", {"Image": "x"})
+
+
+def test_docker_is_waited_for_until_somebody_listens(script, tmp_path, monkeypatch):
+    names = {}
+    exec(script, names)
+    names["DOCKER"] = str(tmp_path / "d.sock")
+    docker = socket.socket(socket.AF_UNIX)
+    steps = iter([lambda: docker.bind(names["DOCKER"]), docker.listen])
+    monkeypatch.setattr(names["time"], "sleep", lambda _seconds: next(steps)())
+
+    names["wait_for_docker"]()
+
+    assert list(steps) == []
+    docker.close()
