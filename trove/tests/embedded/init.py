@@ -1,7 +1,7 @@
 """First process of the embedded cloud's namespaces; it becomes the supervisor.
 
 Runs as a script with the standard library alone:
-``init.py CLOUD SUPERVISORD [CONTROL_GROUP]``.
+``init.py CLOUD PYTHON [CONTROL_GROUP]``.
 Inside, /etc is the host's with the cloud's configuration laid over it; /run and
 /var are the cloud's own; nothing of that is visible outside.
 """
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HOST_NAME = "embedded"
+SUPERVISOR = Path(__file__).with_name("supervisord.py")
 KERNEL_SETTINGS = {
     "ip_forward": 1,
     # Guests' devices are in the namespace itself. For a guest's question about one
@@ -124,7 +125,7 @@ def set_up_network() -> None:
 
 def main() -> None:
     """Arrange mounts, host name and loopback, then become the supervisor."""
-    cloud, supervisord, *control_group = sys.argv[1:]
+    cloud, python, *control_group = sys.argv[1:]
     cloud = Path(cloud)
     arrange_mounts(cloud)
     if control_group:
@@ -134,7 +135,7 @@ def main() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     os.chdir("/")
     configuration = str(cloud / "supervisord.conf")
-    os.execv(supervisord, [supervisord, "--configuration", configuration])
+    os.execv(python, [python, "-I", str(SUPERVISOR), "--configuration", configuration])
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def _ready_when_it_stays(cloud: Cloud, service: Service) -> Service:
 def _start(cloud: Cloud, settings: Settings, units: Sequence[Unit]) -> None:
     init = namespaces.create(
         cloud.folder,
-        f"{settings.venv}/bin/supervisord",
+        f"{settings.venv}/bin/python",
         environment=task_environment(settings.venv),
         control_group=_control_group(cloud, settings),
     )

@@ -60,7 +60,7 @@ def _numbers(pid: int) -> list[int]:
 
 def create(
     folder: Path,
-    supervisord: Path,
+    python: Path,
     *,
     environment: Mapping[str, str],
     control_group: str | None = None,
@@ -70,7 +70,7 @@ def create(
 
     Args:
         folder: the cloud's folder; supervisord.conf and etc/ lie in it.
-        supervisord: program to become init.
+        python: the services' interpreter, which is to run the supervisor.
         environment: all variables that the cloud's processes get of this one.
         control_group: name of the groups that the cloud's processes are in, None
             to leave them where they are.
@@ -87,7 +87,7 @@ def create(
         launcher = subprocess.Popen(
             bundle(
                 [
-                    *(sys.executable, "-I", script, folder, supervisord),
+                    *(sys.executable, "-I", script, folder, python),
                     *([control_group] if control_group else []),
                 ],
                 # What it has launched can't be found before it has become the supervisor.

@@ -20,7 +20,7 @@ def launch(tmp_path, monkeypatch) -> Callable[[str], None]:
         command = ["/bin/sh", "-c", f"cd {tmp_path}; {script}"]
         monkeypatch.setattr(namespaces, "bundle", lambda *_: command)
         environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-        namespaces.create(tmp_path, Path("supervisord"), environment=environment)
+        namespaces.create(tmp_path, Path("python"), environment=environment)
 
     return create
 

@@ -51,8 +51,8 @@ def running(monkeypatch) -> dict[Path, Path]:
 
     def find_init(folder):
         if folder in running:
-            program = running[folder] / "bin/supervisord"
-            return SimpleNamespace(cmdline=lambda: ["python", str(program), "--configuration"])
+            program = running[folder] / "bin/python"
+            return SimpleNamespace(cmdline=lambda: [str(program), "-I", "supervisord.py"])
         return None
 
     monkeypatch.setattr(namespaces, "find_init", find_init)
