@@ -48,7 +48,7 @@ mount -t tmpfs shm "$0/dev/shm"
 mount -t proc proc "$0/proc"
 exec env -i PATH="$PATH" unshare --net chroot "$@"
 """
-_PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+_PATH = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,8 @@ def _initialise(version: Version, container: Container, root: Path, log: Path) -
         if file.name not in ("initialise", "recipe.yaml"):
             shutil.copy(file, root / "usr/bin" / file.name)
     shutil.copy(_recipe_folder(container) / "initialise", root / "initialise")
-    _run_in(root, [root, "env", _PATH, "/initialise"], log, f"Finishing the content of {name}")
+    what = f"Finishing the content of {name}"
+    _run_in(root, ["/initialise"], environment=_PATH, log=log, what=what)
     (root / "initialise").unlink()
     found = (root / "VERSION").read_text().strip()
     (root / "VERSION").unlink()
@@ -240,10 +241,9 @@ def _prepare(version: Version, root: Path, archive: Path) -> None:
     data, user = root / "prepared", guest_agent.USER_ID
     data.mkdir()
     os.chown(data, user, user)
-    environment = _environment(_facts(version.database))
-    program = ["env", "-i", *environment, "prepare", f"/{data.name}"]
-    argv = [f"--userspec={user}:{user}", root, *program]
-    _run_in(root, argv, log, f"Preparing data for {name}")
+    environment, what = _environment(_facts(version.database)), f"Preparing data for {name}"
+    argv = ["prepare", f"/{data.name}"]
+    _run_in(root, argv, environment=environment, user=user, log=log, what=what)
     # Most of it is zeros: as holes, they need not be written on a first start. tar looks for
     # them where a file has some already.
     what, with_holes = f"Packing data for {name}", data.with_suffix(".sparse")
@@ -252,10 +252,19 @@ def _prepare(version: Version, root: Path, archive: Path) -> None:
     commands.run(argv, log=log, what=what)
 
 
-def _run_in(root: Path, argv: Sequence[str | Path], log: Path, what: str) -> None:
-    """Run ``chroot`` with arguments, with the usual file systems in ``root``."""
-    argv = building.isolated(["sh", "-eu", "-c", _IN_ROOT, root, *argv])
-    commands.run(argv, log=log, what=what, env={"PATH": building.search_path()}, timeout=300)
+def _run_in(
+    root: Path,
+    argv: Sequence[str],
+    *,
+    environment: Sequence[str],
+    user: int = 0,
+    log: Path,
+    what: str,
+) -> None:
+    """Run a program in ``root``, with the usual file systems there and these variables alone."""
+    program = [f"--userspec={user}:{user}", root, "env", "-i", *environment, *argv]
+    script = building.isolated(["sh", "-eu", "-c", _IN_ROOT, root, *program])
+    commands.run(script, log=log, what=what, env={"PATH": building.search_path()}, timeout=300)
 
 
 def _pack_layer(
