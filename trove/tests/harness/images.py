@@ -26,7 +26,8 @@ _WAY_OUT = ", or load an image that another machine has built: load-trove-image.
 # all where the processor is emulated.
 KERNEL_COMMAND_LINE = (
     "root=/dev/vda console=ttyS0 quiet systemd.show_status=error lsm=landlock audit=0 "
-    "mitigations=off no_timer_check tsc=reliable init_on_alloc=0 fsck.mode=skip"
+    "mitigations=off no_timer_check tsc=reliable init_on_alloc=0 transparent_hugepage=never "
+    "fsck.mode=skip"
 )
 _UNTUNED_COMMAND_LINE = "root=/dev/vda console=ttyS0 apparmor=0"
 
