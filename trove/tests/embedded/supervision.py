@@ -6,6 +6,8 @@ from pathlib import Path
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
+from trove.tests.common.errors import ScenarioError
+
 RUNNING = "RUNNING"
 _HOPELESS = ("FATAL", "UNKNOWN")
 _PATIENCE = 3
@@ -24,12 +26,18 @@ class Supervisor:
         self._server = xmlrpc.client.ServerProxy("http://supervisor", transport).supervisor
 
     def start(self, name: str) -> None:
-        """Start a service without waiting for it; one that runs is left alone."""
+        """Start a service without waiting for it; one that runs is left alone.
+
+        Raises:
+            ScenarioError: the supervisor can't; the text has its reason.
+        """
         try:
             self._server.startProcess(name, False)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode not in _HARMLESS:
-                raise
+                raise ScenarioError(
+                    f"The service {name} can't be started: {fault.faultString}."
+                ) from None
 
     def signal(self, name: str, signal: str) -> None:
         """Send a service a signal, named as kill(1) does."""

@@ -15,7 +15,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded import supervisord
+from trove.tests.embedded.supervision import Supervisor
 
 _CONFIGURATION = """
 [supervisord]
@@ -28,6 +30,9 @@ file = {folder}/socket
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [program:deaf]
 command = sh -c 'exec <&-; exec sleep 60'
+autostart = false
+[program:absent]
+command = /no/such/program
 autostart = false
 """
 _START = xmlrpc.client.dumps(("deaf", False), "supervisor.startProcess").encode()
@@ -83,3 +88,11 @@ def test_what_can_be_read_is_polled_on():
     os.close(writing)
     assert poller.poll(0) == ([reading], [])
     os.close(reading)
+
+
+@pytest.mark.usefixtures("supervisor")
+def test_a_service_whose_program_is_not_there_is_named(tmp_path):
+    connected(tmp_path / "socket").close()
+
+    with pytest.raises(ScenarioError, match="service absent can't be started: .*no/such/program"):
+        Supervisor(tmp_path / "socket").start("absent")
