@@ -32,7 +32,9 @@ REACHED, REFUSED, LOST = "reached", "refused", "lost"
 _CONNECT = f"""
 import socket, sys
 try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3).close()
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3) as connection:
+        # Refused just when Python looks, a connection may seem made; but it has no peer.
+        connection.getpeername()
     print("{REACHED}")
 except ConnectionRefusedError:
     print("{REFUSED}")
