@@ -13,7 +13,6 @@ from trove.tests.common import matrix
 from trove.tests.common.errors import ScenarioError
 from trove.tests.embedded.api import EmbeddedCloud
 from trove.tests.harness import clients, flavors, images, loading, networks, sql
-from trove.tests.harness.flavors import FlavorSpec
 from trove.tests.harness.instances import Instance, InstanceFactory, InstanceSpec
 from trove.tests.harness.run import Run
 from trove.tests.harness.timeouts import Timeouts
@@ -55,7 +54,7 @@ def _factory(names: EmbeddedCloud) -> Iterator[tuple[InstanceFactory, clients.Cl
         spec = InstanceSpec(
             datastore=target.datastore.name,
             version=version.name,
-            flavor=flavors.ensure(admin, FlavorSpec(), run.journal),
+            flavor=flavors.ensure(admin, flavors.suited(names.hypervisor), run.journal),
             network=networks.choose(user, names.network),
             volume_gb=VOLUME_GB,
             public=False,

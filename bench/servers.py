@@ -13,7 +13,6 @@ from trove.tests.common.matrix import Target
 from trove.tests.embedded.api import EmbeddedCloud
 from trove.tests.embedded.seeding import MANAGEMENT_NETWORK
 from trove.tests.harness import clients, flavors, images, loading
-from trove.tests.harness.flavors import FlavorSpec
 from trove.tests.harness.run import Run
 from trove.tests.harness.timeouts import Timeouts
 
@@ -76,4 +75,5 @@ def _prepare(names: EmbeddedCloud, target: Target) -> tuple[str, str]:
     with run.own():
         image = images.ensure_image(target)
         loaded = loading.ensure_uploaded(admin, target, image, run.journal, Timeouts())
-        return loaded, flavors.ensure(admin, FlavorSpec(), run.journal)
+        size = flavors.suited(names.hypervisor)
+        return loaded, flavors.ensure(admin, size, run.journal)

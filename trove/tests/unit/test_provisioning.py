@@ -429,6 +429,11 @@ def test_a_flavor_too_small_is_refused(target):
         flavors.check(FlavorSpec(ram_mb=256), target.datastore)
 
 
+@pytest.mark.parametrize(("hypervisor", "processors"), [("qemu", 1), ("lxc", 2), (None, 2)])
+def test_emulated_guests_have_one_processor(hypervisor, processors):
+    assert flavors.suited(hypervisor) == FlavorSpec(vcpus=processors)
+
+
 def network_cloud(*routed):
     known = {name: Resource(id=f"id-{name}", name=name) for name in ("blue", "red")}
     for network in known.values():
