@@ -140,6 +140,7 @@ def told(**report):
     return f"{verifying.MARKER} {json.dumps(report)}\n"
 
 
+PANIC = "Kernel panic - not syncing: Fatal exception\n"
 ALL = "".join(told(stage=stage) for stage in verifying.STAGES[:-1])
 
 
@@ -236,10 +237,16 @@ class TestVerify:
         with pytest.raises(ScenarioError, match="QEMU ended with 1"):
             boot("qemu: no such machine\n", returncode=1, timeout=60)
 
-    def test_a_kernel_that_panics_ends_the_wait(self, boot):
-        console = told(stage="cloud-init") + "Kernel panic - not syncing: Fatal exception\n"
-        with pytest.raises(ScenarioError, match="its kernel panicked"):
-            boot(console, timeout=60)
+    def test_a_kernel_that_panics_once_starts_anew(self, boot):
+        assert tuple(boot(PANIC + ALL)[0].seconds) == verifying.STAGES
+
+    def test_what_was_reached_before_a_panic_is_void(self, boot):
+        with pytest.raises(ScenarioError, match="Stage 'cloud-init' was not reached"):
+            boot(ALL + PANIC)
+
+    def test_a_kernel_that_panics_again_ends_the_wait(self, boot):
+        with pytest.raises(ScenarioError, match="its kernel panicked again"):
+            boot(told(stage="cloud-init") + PANIC + PANIC, timeout=60)
 
     def test_the_consoles_end_and_place_are_told(self, boot, tmp_path):
         with pytest.raises(ScenarioError) as told_of:
