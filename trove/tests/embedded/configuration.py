@@ -28,7 +28,8 @@ _FOUNDATIONS = (
     "openvswitch/gateway-bypass",
     "openvswitch/vswitchd",
 )
-_CONTAINER_HOOK = Path(__file__).with_name("containers") / "hook.py"
+# By libvirt's name of the driver that calls it.
+_HOOKS = {"lxc": "containers/hook.py", "qemu": "machine_hook.py"}
 DATABASES = "mariadb/init.sql"
 MANAGEMENT_DEVICE = "trove-mgmt"
 
@@ -81,7 +82,7 @@ def write_all(cloud: Cloud, settings: Settings, services: list[Service]) -> None
     write("supervisor/supervisord.conf", cloud.folder / "supervisord.conf", supervisor)
     if "trove" in chosen:
         _write_user_data(cloud)
-    _add_container_hook(cloud)
+    _add_hooks(cloud)
     for file in _BESIDE_CONFIGURATION:
         link = cloud.etc / file
         if link.parent.is_dir():
@@ -100,12 +101,13 @@ def _write_user_data(cloud: Cloud) -> None:
         write("trove/guest.cloudinit", target, {})
 
 
-def _add_container_hook(cloud: Cloud) -> None:
-    """Have libvirt call the hook at each step of a container's life."""
-    hook = cloud.etc / "libvirt" / "hooks" / "lxc"
-    hook.parent.mkdir()
-    shutil.copyfile(_CONTAINER_HOOK, hook)
-    hook.chmod(0o700)
+def _add_hooks(cloud: Cloud) -> None:
+    """Have libvirt call the hooks at each step of a guest's life."""
+    hooks = cloud.etc / "libvirt" / "hooks"
+    hooks.mkdir()
+    for driver, file in _HOOKS.items():
+        shutil.copyfile(Path(__file__).parent / file, hooks / driver)
+        (hooks / driver).chmod(0o700)
 
 
 def _add_accounts(cloud: Cloud) -> None:
