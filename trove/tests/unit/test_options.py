@@ -140,7 +140,7 @@ def test_a_test_may_name_its_targets(pytester, plugins):
         import pytest
 
         @pytest.mark.parametrize("target", ["mysql"], indirect=True)
-        def test_it(datastore, distro, flavor, volume_size):
+        def test_it(datastore, distro, volume_size):
             assert (datastore.name, distro.release) == ("mysql", "trixie")
             assert volume_size is None
 
