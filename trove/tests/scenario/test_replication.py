@@ -128,6 +128,31 @@ def test_a_replica_takes_no_writes(group, workload):
     workload.verify()
 
 
+def test_a_replica_still_being_built_is_deleted_and_leaves_nothing_behind(
+    cloud, group, instance_factory, admin_cloud, traces
+):
+    (replica,) = instance_factory.request_replicas(group.source)
+    assert replica.show()["replica_of"]["id"] == group.source.id
+    assert replica.id in {each["id"] for each in group.source.show()["replicas"]}
+    # Before that Trove loses what the creation, still going on, makes beside the deletion.
+    replica.wait_for_server(admin_cloud)
+    made = traces(replica)
+
+    replica.delete(admin_cloud)
+
+    assert made.left() == []
+    assert {each["id"] for each in group.source.show()["replicas"]} == {
+        each.id for each in group.replicas
+    }
+    # What it was to be made of: Trove has backed the source up for it.
+    wait_for(
+        lambda: not cloud.trove.instances.backups(group.source.id),
+        f"the backup of {group.source.name} that Trove has made is gone",
+        group.source.timeouts.gone,
+    )
+    group.source.wait_until_healthy()
+
+
 def test_a_source_with_replicas_can_not_be_deleted(group):
     with pytest.raises(Forbidden):
         group.source.cloud.trove.instances.delete(group.source.id)
