@@ -5,6 +5,7 @@ administrator sees it through Nova, without a login to the guest.
 """
 
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,7 @@ DATABASE = re.compile(r"database\[\d+\]: .*?(?:\[ERROR\]|(?:ERROR|FATAL|PANIC): 
 # Nova takes the character out that they begin with.
 COLOURS = re.compile(r"\x1b?\[[0-9;]*m")
 RECENT = 60  # lines
+TRACEBACK_INTERVAL = 1  # seconds
 
 
 class GuestErrors(ScenarioError):
@@ -97,6 +99,12 @@ class Consoles:
         Of a traceback it is the first line and the last one, which names the exception.
         """
         lines = self._new_lines(instance)
+        # The guest may be writing a traceback: the rest of it would be another error.
+        while lines and AGENT.search(lines[-1]):
+            time.sleep(TRACEBACK_INTERVAL)
+            if not (more := self._new_lines(instance)):
+                break
+            lines += more
         timeline.note_milestones(self._run, instance.name, milestones.reached(lines))
         return [
             error

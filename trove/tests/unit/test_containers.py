@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import tarfile
 import time
@@ -192,6 +193,16 @@ def test_the_agent_shows_the_container_where_data_are_prepared(datastore):
     assert database.mounts[str(place.parent)] == str(place.parent)
     # An instance's own disk is mounted over its data.
     assert not Path(database.data).is_relative_to(place.parent)
+
+
+@pytest.mark.parametrize("ram_mb", [512, 1536, 8192])
+def test_data_are_prepared_with_a_log_of_the_size_that_is_configured(ram_mb):
+    prepare = (paths.CONTAINERS / "mariadb/prepare").read_text()
+    size = re.search(r"--innodb-log-file-size=(\w+)", prepare)[1]
+    target = matrix.load().select("mariadb")
+    database = guest_agent.database(target)
+    configuration = guest_agent.files(target, ram_mb)[database.settings_file]
+    assert f"\ninnodb_log_file_size = {size}\n" in configuration
 
 
 def test_a_registry_s_image_makes_its_own_data(monkeypatch):

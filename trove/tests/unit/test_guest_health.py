@@ -19,13 +19,25 @@ HARMLESS = "[   24.2] trove-guest-agent[46]: 2026-11-26 04:59:26,917.917 46 INFO
 
 
 @pytest.fixture
+def written_later(console, monkeypatch):
+    """What the guest adds to its console, a list at a time, whenever one waits for more."""
+    written_later = []
+
+    def sleep(_):
+        console.extend(written_later.pop(0) if written_later else [])
+
+    monkeypatch.setattr(guest_health.time, "sleep", sleep)
+    return written_later
+
+
+@pytest.fixture
 def console():
     """The lines of a guest's console; a list that tests add to."""
     return []
 
 
 @pytest.fixture
-def consoles(console, tmp_path):
+def consoles(console, written_later, tmp_path):
     """Return a function that reads that console, with errors that are expected."""
 
     def make(*allowed):
@@ -99,6 +111,15 @@ def test_a_traceback_is_one_error(consoles, console, instance):
         f"{begin} ",
     ]
     assert consoles().errors(instance) == [f"{console[0]} … oslo.NoSuchMethod: no method"]
+
+
+def test_a_traceback_that_is_being_written_is_one_error(consoles, console, written_later, instance):
+    looked_at = consoles()
+    begin = "[   24.1] trove-guest-agent[46]: 2026-11-26 04:59:26,917.917 46 ERROR oslo.rpc"
+    console += [f"{begin} [-] Exception", f"{begin} Traceback (most recent call last):"]
+    written_later += [[f"{begin}     raise it"], [f"{begin} oslo.NoSuchMethod", f"{begin} "]]
+    assert looked_at.errors(instance) == [f"{console[0]} … oslo.NoSuchMethod"]
+    assert looked_at.errors(instance) == []
 
 
 @pytest.mark.parametrize("begin", ["\x1b", ""])
