@@ -565,12 +565,22 @@ class Instance:
         # A public one that is taken away doesn't come back.
         vars(self).pop("address", None)
 
-    def wait_until_reached(self, reached: bool = True, *, address: str | None = None) -> None:
+    def wait_until_reached(
+        self,
+        reached: bool = True,
+        *,
+        address: str | None = None,
+        within: float | None = None,
+    ) -> None:
         """Wait until one can log in over the network, or can't: Neutron takes its time, too.
 
         Args:
             reached: whether one can.
             address: where, if not at the address that tests connect to.
+            within: seconds; None for what Neutron may take.
+
+        Raises:
+            WaitTimeoutError: it took too long.
         """
         where = address or self.address
         server = Server(where, self.spec.port, self.timeouts.connect)
@@ -583,7 +593,7 @@ class Instance:
                 return False
 
         label = f"the database {'answers' if reached else 'is silent'} at {where}"
-        self._wait(lambda: answers() == reached, label)
+        self._wait(lambda: answers() == reached, label, within)
 
     # Its databases
 
@@ -879,5 +889,5 @@ class Instance:
         """
         self._made[what, name] = undo
 
-    def _wait(self, look: Callable[[], bool], label: str) -> None:
-        wait_for(look, f"{label} on {self.name}", self.timeouts.change, interval=0.5)
+    def _wait(self, look: Callable[[], bool], label: str, timeout: float | None = None) -> None:
+        wait_for(look, f"{label} on {self.name}", timeout or self.timeouts.change, interval=0.5)

@@ -137,6 +137,8 @@ def test_the_database_is_back_after_a_reboot_of_its_server(admin_cloud, shared_i
 
     shared_instance.wait_for_action(admin_cloud, "reboot")
     shared_instance.wait_until_settled(shared_instance.timeouts.restart)
+    # Trove calls it healthy while its guest boots and says nothing.
+    shared_instance.wait_until_reached(within=shared_instance.timeouts.restart)
     workload.verify()
 
 
