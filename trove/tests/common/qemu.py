@@ -8,7 +8,8 @@ from pathlib import Path
 # ones since QEMU 8), which QEMU does byte by byte, and the kernel's fence around programs'
 # memory, opened and closed at each copy, where QEMU leaves the code it has translated. A guest
 # that finds them uses them, and emulating them is slower than doing without. Wide vectors are
-# no slower in all, and encrypt faster.
+# no slower in all; OpenSSL, where they are, is told to do without (trove-guest-tuning,
+# emulated-environment).
 EMULATED_WITHOUT = "-la57,-erms,-fsrm,-smap"
 
 _DEBUG_EXIT_PORT = 0xF4
