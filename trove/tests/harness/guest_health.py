@@ -29,7 +29,9 @@ DATABASE = re.compile(r"database\[\d+\]: .*?(?:\[ERROR\]|(?:ERROR|FATAL|PANIC): 
 # Nova takes the character out that they begin with.
 COLOURS = re.compile(r"\x1b?\[[0-9;]*m")
 RECENT = 60  # lines
-TRACEBACK_INTERVAL = 1  # seconds
+# How often, and how far apart in seconds, one waits for the rest of a traceback.
+TRACEBACK_LOOKS = 5
+TRACEBACK_INTERVAL = 1
 
 
 class GuestErrors(ScenarioError):
@@ -99,8 +101,11 @@ class Consoles:
         Of a traceback it is the first line and the last one, which names the exception.
         """
         lines = self._new_lines(instance)
-        # The guest may be writing a traceback: the rest of it would be another error.
-        while lines and AGENT.search(lines[-1]):
+        # The guest may be writing a traceback: the rest of it would be another error. One that
+        # tells of an error a second isn't waited for.
+        for _ in range(TRACEBACK_LOOKS):
+            if not (lines and AGENT.search(lines[-1])):
+                break
             time.sleep(TRACEBACK_INTERVAL)
             if not (more := self._new_lines(instance)):
                 break

@@ -122,6 +122,15 @@ def test_a_traceback_that_is_being_written_is_one_error(consoles, console, writt
     assert looked_at.errors(instance) == []
 
 
+def test_a_guest_that_goes_on_telling_of_errors_is_not_waited_for(
+    consoles, console, written_later, instance
+):
+    console += [AGENT]
+    written_later += [[AGENT.replace(":26,", f":{27 + number},")] for number in range(20)]
+    assert len(consoles().errors(instance)) == 1 + guest_health.TRACEBACK_LOOKS
+    assert written_later
+
+
 @pytest.mark.parametrize("begin", ["\x1b", ""])
 def test_colours_are_taken_out(consoles, console, instance, begin):
     console += [POSTGRESQL.replace("FATAL", f"{begin}[0;1;31mFATAL{begin}[0m")]
