@@ -74,17 +74,17 @@ def test_an_instance_is_healthy_after_its_backup(shared_instance, backups):
 
 
 def test_a_restored_instance_has_the_rows_of_then_and_no_others(restored):
-    restored.workload.verify(restored.instance, exactly=restored.rows)
+    restored.past.verify(restored.instance)
 
 
 def test_users_log_in_to_a_restored_instance_with_their_passwords(restored):
-    assert restored.reader.user in restored.instance.users()
-    assert restored.instance.accepts(restored.reader)
+    assert restored.past.reader.user in restored.instance.users()
+    assert restored.instance.accepts(restored.past.reader)
 
 
 @pytest.mark.server_bug("restored_instances_report_no_root")
 def test_root_logs_in_to_a_restored_instance_that_says_so(restored):
-    assert restored.instance.sql(restored.root, "SELECT 42") == 42
+    assert restored.instance.sql(restored.past.root, "SELECT 42") == 42
     assert restored.instance.root_enabled
 
 

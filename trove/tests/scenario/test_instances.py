@@ -78,7 +78,7 @@ def test_instances_of_clusters_are_listed_when_asked_for(cloud, shared_instance)
 
 
 def test_an_instance_begins_as_it_was_asked_for_and_leaves_nothing_behind(
-    cloud, admin_cloud, shared_instance, instance_factory, modules, traces
+    cloud, admin_cloud, shared_instance, instance_factory, modules, past, traces
 ):
     spec = shared_instance.spec
     setting = spec.dialect.tunable
@@ -90,7 +90,8 @@ def test_an_instance_begins_as_it_was_asked_for_and_leaves_nothing_behind(
     server = admin_cloud.compute.get_server(shared_instance.server_id(admin_cloud))
     region = cloud.connection.config.get_region_name()
 
-    instance = instance_factory.request(
+    request = partial(past.request, instance_factory) if past else instance_factory.request
+    instance = request(
         "furnished",
         configuration=group,
         locality="affinity",
@@ -103,6 +104,9 @@ def test_an_instance_begins_as_it_was_asked_for_and_leaves_nothing_behind(
     assert instance.status == "BUILD"
     instance.wait_until_built()
 
+    if past:
+        past.verify(instance)
+        assert instance.accepts(past.reader)
     assert instance.setting(setting) == value
     shown = instance.show()
     assert shown["configuration"]["id"] == group

@@ -69,12 +69,12 @@ def test_nothing_else_is_done_meanwhile(shared_instance, backups):
 
 
 def test_an_instance_restored_from_a_volume_has_the_rows_of_then(restored_volume):
-    restored_volume.workload.verify(restored_volume.instance, exactly=restored_volume.rows)
+    restored_volume.past.verify(restored_volume.instance)
 
 
 def test_users_log_in_to_an_instance_restored_from_a_volume(restored_volume):
-    assert restored_volume.reader.user in restored_volume.instance.users()
-    assert restored_volume.instance.accepts(restored_volume.reader)
+    assert restored_volume.past.reader.user in restored_volume.instance.users()
+    assert restored_volume.instance.accepts(restored_volume.past.reader)
 
 
 def test_a_volume_backup_is_not_restored_to_a_smaller_volume(
