@@ -67,7 +67,7 @@ def run_database():
         if seen["RestartCount"]:
             log = subprocess.run(["docker", "logs", "--tail=5", name], capture_output=True)
             raise RuntimeError("the container ended: " + (log.stdout + log.stderr).decode())
-        time.sleep(0.5)
+        time.sleep(0.2)
     tell(stage="container")
 
 
