@@ -269,6 +269,12 @@ def test_the_message_bus_is_masked_only_where_the_network_does_without():
     assert choice in (paths.ELEMENTS / "trove-guest-network/post-install.d/80-network").read_text()
 
 
+def test_docker_is_stopped_before_containerd_and_so_ends_its_containers_in_order():
+    docker = paths.ELEMENTS / layers.TUNING / "trove-guest-tuning-files/docker.service"
+    before = re.findall(r"^After=(.*)$", docker.read_text(), re.MULTILINE)
+    assert "containerd.service" in " ".join(before).split()
+
+
 def test_maps_for_other_elements_packages_name_elements_that_exist():
     maps = (paths.ELEMENTS / "trove-guest-kernel/trove-guest-kernel-files").glob("*.pkg-map")
     for pkg_map in maps:
