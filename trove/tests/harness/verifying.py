@@ -1,5 +1,6 @@
 """Verify a guest image by booting it, without any cloud."""
 
+import ast
 import json
 import os
 import re
@@ -268,8 +269,8 @@ def reports_in(console: str) -> list[dict[str, Any]]:
     reports = []
     for line in re.findall(rf"{MARKER} (\{{.*\}})\r?\n", console):
         # The kernel may have written in between.
-        with suppress(json.JSONDecodeError):
-            reports.append(json.loads(line))
+        with suppress(SyntaxError, ValueError):
+            reports.append(ast.literal_eval(line))
     return reports
 
 
