@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from trove.tests.common import paths
 
@@ -73,3 +74,12 @@ def test_who_asks_has_the_real_library_and_its_errors(cloud_init):
         "refused: there",
         "requests <class 'requests.Response'>",
     ]
+
+
+def test_settings_are_taken_apart_by_the_library_in_c(cloud_init):
+    lines = cloud_init(
+        "import yaml",
+        "print(yaml.safe_load('a: [1, x]'))",
+        "print(yaml.SafeLoader is yaml.CSafeLoader)",
+    )
+    assert lines[-2:] == ["{'a': [1, 'x']}", "True"]
